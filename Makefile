@@ -1,0 +1,35 @@
+# The commands of mark-event-queue. `make` alone lists them.
+PYTHON ?= python3
+RUN := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint format lock install
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
+
+demo: install ## Run the real stack on this machine, tell it a story, print what each client got
+	@$(RUN) -m local.demo
+
+up: install ## Leave the same stack running, and print how to put an event in and read a queue
+	@$(RUN) -m local.up
+
+test: lint ## Run every check
+	@$(RUN) -m pytest
+
+lint: install ## Check style, types and templates
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@$(RUN) -m cfnlint template.yaml client.yaml local/mark-api.yaml
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" AWS_DEFAULT_REGION=eu-west-2 SAM_CLI_TELEMETRY=0 sam validate --lint
+
+format: install ## Bring the code into shape
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+lock: install ## Lock the dependencies anew (pyproject.toml, functions/requirements.in)
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev --output-file requirements-dev.txt
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade functions/requirements.in --output-file functions/requirements.txt
+
+install:
+	@$(PYTHON) local/bootstrap.py

@@ -1,0 +1,58 @@
+"""The clients, as Systems Manager parameters `<path>/<name>` hold them: `{"queueUrl": "..."}`."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.parameters import SSMProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from domain.errors import ClientsUnavailableError
+
+CACHE_SECONDS = 60
+
+# The queue names that the state machine's role may send to; see template.yaml.
+_QUEUE_URL = re.compile(r"https?://\S+/MarkFanOutClient[A-Za-z0-9_-]*\.fifo\Z")
+
+Client = dict[str, Any]
+
+
+class Clients:
+    """The registered clients, cached for `CACHE_SECONDS`."""
+
+    def __init__(self, path: str, on_malformed: Callable[[str, str], None]) -> None:
+        """Take the parameter path, and whom to tell (client name, reason) of a malformed registration."""
+        self._path = path
+        self._on_malformed = on_malformed
+        self._parameters = SSMProvider()
+
+    def registered(self) -> list[Client]:
+        """Return the clients by name; one whose registration makes no sense is left out and told of.
+
+        Raises:
+            ClientsUnavailableError: the parameters cannot be read.
+        """
+        try:
+            values = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS)
+        except GetParameterError as error:
+            raise ClientsUnavailableError(f"the parameters under {self._path} cannot be read") from error
+        parsed = [(name, *_parse(value)) for name, value in sorted((values or {}).items())]
+        for name, _, problem in parsed:
+            if problem:
+                self._on_malformed(name, problem)
+        return [{"name": name, "queueUrl": queue_url} for name, queue_url, problem in parsed if not problem]
+
+
+def _parse(value: Any) -> tuple[str, str]:
+    """Return the queue URL of a registration, and what is wrong with it."""
+    try:
+        registration = json.loads(value)
+    except ValueError:
+        return "", "is not JSON"
+    queue_url = registration.get("queueUrl") if isinstance(registration, dict) else None
+    if not isinstance(queue_url, str):
+        return "", 'has no text "queueUrl"'
+    if not _QUEUE_URL.match(queue_url):
+        return "", "names no queue that matches MarkFanOutClient*.fifo"
+    return queue_url, ""

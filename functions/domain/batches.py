@@ -1,0 +1,84 @@
+"""Events to batches, by bytes, so that no state of an execution can pass what Step Functions allows."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from json import dumps
+from typing import Any
+
+from domain.events import Event, convert, has_new_image, without_body
+
+# Step Functions Developer Guide, service quotas: input or output of a task, state or execution.
+STATE_BYTES = 262_144
+
+# What the states of an execution hold beside events and clients: the answers of SQS (ten entries
+# of some 300 bytes, a Failed entry's message), the metadata of a Lambda answer, a caught error.
+_RESERVED_BYTES = 16_384
+
+# The widest shape an event takes in any state is, without its texts: the entry of a wave (250), or
+# a rejected event with one violation of the longest path (400). Its share of wave, lane: 20.
+_EVENT_OVERHEAD_BYTES = 420
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events that one execution carries, in the order of the stream."""
+
+    events: Sequence[Event]
+
+    @property
+    def first_sequence_number(self) -> str:
+        """The stream's name for the place where the batch begins."""
+        return self.events[0].sequence_number
+
+
+def budget(clients: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many bytes the events of one batch may take beside these clients.
+
+    The clients are counted twice: a state may hold them and the names of those with parked events.
+    """
+    return STATE_BYTES - _RESERVED_BYTES - 2 * len(dumps(clients))
+
+
+def cost(event: Event) -> int:
+    """Return an upper bound of the bytes that the event takes in any state of an execution."""
+    texts = _quoted_length(event.body) + len(event.sequence_number) + len(event.unfit.encode("ascii", "replace"))
+    ids = 3 * _json_length(event.event_id) + 2 * len(event.group_id) + _json_length(event.mark)
+    return texts + ids + _EVENT_OVERHEAD_BYTES
+
+
+def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:
+    """Yield the events of the records as batches, in order, none above `bytes_per_batch`.
+
+    Records without a new image are skipped. An event too large for any batch travels without its
+    body: it will be rejected and quarantined by its table key, while its neighbours go on.
+    """
+    events: list[Event] = []
+    taken = 0
+    for record in records:
+        if not has_new_image(record):
+            continue
+        event = convert(record)
+        size = cost(event)
+        if size > bytes_per_batch:
+            event = without_body(
+                event,
+                record,
+                f"too large for a batch: {len(event.body)} bytes of JSON, {size} with what carries it, "
+                f"of {bytes_per_batch}",
+            )
+            size = cost(event)
+        if events and taken + size > bytes_per_batch:
+            yield Batch(tuple(events))
+            events, taken = [], 0
+        events.append(event)
+        taken += size
+    if events:
+        yield Batch(tuple(events))
+
+
+def _quoted_length(ascii_json: str) -> int:
+    return len(ascii_json) + ascii_json.count('"') + ascii_json.count("\\")
+
+
+def _json_length(text: str) -> int:
+    return len(dumps(text))

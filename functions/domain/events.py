@@ -1,0 +1,119 @@
+"""Stream records to events: what a batch carries for each record, whatever the record looks like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from json.encoder import encode_basestring_ascii as quoted
+from string import ascii_letters, digits, punctuation
+from typing import Any
+
+from domain.attributes import NotAnAttributeError, json_object
+
+# SQS API Reference, SendMessage: MessageGroupId and MessageDeduplicationId hold up to 128
+# characters, letters, digits and punctuation. "%" is left out here because it is the escape.
+_IDENTIFIER_LENGTH = 128
+_REASON_LENGTH = 200
+_SAFE_CHARACTERS = frozenset(ascii_letters + digits + punctuation) - {"%"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event on its way: ids that SQS accepts, and the JSON text that no one re-serialises.
+
+    `event_id` is the event's own id wherever SQS allows that as a de-duplication id. `unfit` says
+    why the record could not become an event; the body then holds only its table key, and
+    validation sends it to quarantine.
+    """
+
+    event_id: str
+    mark: str
+    group_id: str
+    sequence_number: str
+    body: str
+    unfit: str = ""
+
+    def as_input(self) -> dict[str, str]:
+        """Return the event in the shape that the state machine's input names."""
+        shape = {
+            "eventId": self.event_id,
+            "mark": self.mark,
+            "groupId": self.group_id,
+            "sequenceNumber": self.sequence_number,
+            "body": self.body,
+        }
+        return shape | ({"unfit": self.unfit} if self.unfit else {})
+
+
+def has_new_image(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record carries an event: REMOVE records, which have only keys, do not."""
+    return bool(_change(record).get("NewImage"))
+
+
+def convert(record: Mapping[str, Any]) -> Event:
+    """Return the event of a stream record; never fails, an unfit record becomes an unfit event."""
+    change = _change(record)
+    image = change.get("NewImage")
+    keys = change.get("Keys")
+    sequence_number = str(change.get("SequenceNumber", ""))
+    mark = _text(keys, "mark") or _text(image, "mark")
+    group_id = to_group_id(mark) if mark else to_group_id(f"no mark: {_digest(repr(keys))}")
+    event_id = _text(image, "eventId")
+    try:
+        body, unfit = json_object(image or {}), "" if event_id else "the item has no eventId"
+    except (NotAnAttributeError, RecursionError) as error:
+        body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
+    return Event(to_deduplication_id(event_id or sequence_number), mark, group_id, sequence_number, body, unfit)
+
+
+def without_body(event: Event, record: Mapping[str, Any], unfit: str) -> Event:
+    """Return the event with its table key for a body, and the reason why it cannot carry more."""
+    body = _key_body(_change(record).get("Keys"))
+    return Event(event.event_id, event.mark, event.group_id, event.sequence_number, body, unfit)
+
+
+def to_group_id(mark: str) -> str:
+    """Return the SQS group id of a mark; two different marks never share one.
+
+    What SQS does not allow is percent-encoded; a result that is too long gives way to a hash
+    behind "%sha256:", which no percent-encoding can produce.
+    """
+    return _to_identifier(mark)
+
+
+def to_deduplication_id(event_id: str) -> str:
+    """Return the SQS de-duplication id of an event id."""
+    return _to_identifier(event_id)
+
+
+def _to_identifier(text: str) -> str:
+    encoded = "".join(
+        [
+            character
+            if character in _SAFE_CHARACTERS
+            else "".join([f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass")])
+            for character in text
+        ]
+    )
+    return encoded if 0 < len(encoded) <= _IDENTIFIER_LENGTH else f"%sha256:{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _change(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    change = record.get("dynamodb")
+    return change if isinstance(change, Mapping) else {}
+
+
+def _text(attributes: Any, name: str) -> str:
+    attribute = attributes.get(name) if isinstance(attributes, Mapping) else None
+    text = attribute.get("S") if isinstance(attribute, Mapping) else None
+    return text if isinstance(text, str) else ""
+
+
+def _key_body(keys: Any) -> str:
+    try:
+        return f'{{"tableKey":{json_object(keys or {})}}}'
+    except (NotAnAttributeError, RecursionError):
+        return f'{{"tableKey":{quoted("unreadable")}}}'

@@ -1,0 +1,38 @@
+"""Entry points of the parking functions: wiring only."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters.parked_events import ParkedEventsTable
+from adapters.settings import required
+from domain.lanes import Lane
+from parking.parking import park, select
+
+logger = Logger()
+metrics = Metrics()
+table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def park_handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
+    """Park what a wave could not deliver; answer with the lane that can go on."""
+    lane = park(event, table)
+    parked = lane["parked"] - event["lane"]["parked"]
+    logger.warning("parked", client=event["client"], events=parked, error=event["error"])
+    metrics.add_dimension("client", event["client"])
+    metrics.add_metric("EventsParked", MetricUnit.Count, parked)
+    return lane
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def select_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[Lane]]:
+    """Park events behind parked sequences; answer with the lanes of those to send."""
+    lanes = select(event, table)
+    metrics.add_dimension("client", event["client"])
+    metrics.add_metric("EventsParkedBehind", MetricUnit.Count, sum(lane["parked"] for lane in lanes))
+    return {"lanes": lanes}

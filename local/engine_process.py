@@ -1,0 +1,65 @@
+"""The process that runs MiniStack: mends what it gets wrong, then serves until it is told to stop.
+
+Each mend has a test in tests/integration/test_engine_mends.py that fails once MiniStack needs it no
+longer.
+"""
+
+import json
+from contextvars import ContextVar
+from typing import Any
+
+import ministack.app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import stepfunctions
+
+_calling_role: ContextVar[str] = ContextVar("calling_role", default="")
+
+
+def mend_sqs_batches() -> None:
+    """Let states call SendMessageBatch: MiniStack speaks the query protocol there, which loses the entries."""
+    stepfunctions._AWS_SDK_SERVICE_MAP["sqs"] = {"target_prefix": "AmazonSQS", "protocol": "json"}
+
+
+def mend_parameter_paths() -> None:
+    """Let a policy name the path that GetParametersByPath reads: MiniStack derives the resource "*"."""
+
+    def extract(*request: Any) -> str:
+        service, _, _, headers, body, _, region, account = request
+        if service == "ssm" and headers.get("x-amz-target", "").endswith(".GetParametersByPath"):
+            return f"arn:aws:ssm:{region}:{account}:parameter/{json.loads(body)['Path'].strip('/')}"
+        resource_arn: str = derived(*request)
+        return resource_arn
+
+    derived = iam_actions.extract_resource_arn
+    iam_actions.extract_resource_arn = extract
+
+
+def mend_state_machine_caller() -> None:
+    """Let a state machine call as its role, over TLS: MiniStack has it call as the account's root, in plain."""
+
+    def run(execution_arn: str) -> None:
+        execution = stepfunctions._executions[execution_arn]
+        _calling_role.set(stepfunctions._state_machines[execution["stateMachineArn"]]["roleArn"])
+        iam_evaluator.pin_request_origin("127.0.0.1", secure_transport=True)
+        run_execution(execution_arn)
+
+    def pin(headers: dict[str, str], query: dict[str, str] | None = None) -> None:
+        pin_request_caller(headers, query)
+        if role := _calling_role.get():
+            iam_evaluator._request_caller_arn.set(role)
+
+    run_execution, pin_request_caller = stepfunctions._run_execution, iam_evaluator.pin_request_caller
+    stepfunctions._run_execution, iam_evaluator.pin_request_caller = run, pin
+
+
+def mend_tls_port() -> None:
+    """Keep MiniStack from serving on port 443 as well when it serves over TLS."""
+    ministack.app._port_is_bindable = lambda *_: False
+
+
+if __name__ == "__main__":
+    mend_sqs_batches()
+    mend_parameter_paths()
+    mend_state_machine_caller()
+    mend_tls_port()
+    ministack.app.main()

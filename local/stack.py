@@ -1,0 +1,93 @@
+"""The real templates through the real SAM CLI onto an engine."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from local.engine import Engine
+
+ROOT = Path(__file__).parent.parent
+STACK = "mark-event-queue"
+_SAM = str(Path(sys.executable).with_name("sam"))
+
+
+class DeploymentError(RuntimeError):
+    """A command of the SAM CLI failed; carries what it printed."""
+
+
+def build(target: Path) -> Path:
+    """Build the functions for the Python and the processor at hand; return the built template."""
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    _sam(
+        None,
+        "build",
+        "--template-file", str(ROOT / "template.yaml"),
+        "--build-dir", str(target),
+        "--cache-dir", str(target.with_name("cache")),
+        "--parameter-overrides", f"PythonRuntime={runtime}", f"Architecture={architecture}",
+    )  # fmt: skip
+    return target / "template.yaml"
+
+
+def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dict[str, str]:
+    """Deploy a template; return the stack's outputs.
+
+    Raises:
+        DeploymentError: the SAM CLI said no.
+    """
+    overrides = [f"{name}={value}" for name, value in parameters.items()]
+    _sam(
+        engine,
+        "deploy",
+        "--template-file", str(template),
+        "--stack-name", stack,
+        "--resolve-s3",
+        "--capabilities", "CAPABILITY_IAM",
+        "--no-confirm-changeset",
+        "--no-fail-on-empty-changeset",
+        *(["--parameter-overrides", *overrides] if overrides else []),
+    )  # fmt: skip
+    return outputs(engine, stack)
+
+
+def outputs(engine: Engine, stack: str) -> dict[str, str]:
+    """Return the outputs of a deployed stack by name."""
+    (description,) = engine.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+
+def delete(engine: Engine, stack: str) -> None:
+    """Delete a stack."""
+    _sam(engine, "delete", "--stack-name", stack, "--no-prompts")
+
+
+def deploy_pipeline(engine: Engine, built: Path) -> dict[str, str]:
+    """Deploy mark-api's stand-in and the main stack; return the main stack's outputs."""
+    deploy(engine, ROOT / "local" / "mark-api.yaml", "mark-api")
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    return deploy(engine, built, STACK, PythonRuntime=runtime, Architecture=architecture)
+
+
+def subscribe(engine: Engine, name: str) -> str:
+    """Subscribe a client by its own stack, as another team would; return its queue's URL."""
+    return deploy(engine, ROOT / "client.yaml", f"client-{name.lower()}", ClientName=name)["ClientQueueUrl"]
+
+
+def _sam(engine: Engine | None, *arguments: str) -> None:
+    environment = engine.environment if engine else os.environ | {"SAM_CLI_TELEMETRY": "0"}
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    result = subprocess.run(
+        [_SAM, *arguments],
+        cwd=ROOT / "local",  # away from samconfig.toml, which is for AWS
+        env=environment | {"PATH": path, "SAM_CLI_POLL_DELAY": "0.3"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise DeploymentError(f"sam {' '.join(arguments)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
