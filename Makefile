@@ -8,10 +8,10 @@ help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
 demo: install ## Run the real stack on this machine, tell it a story, print what each client got
-	@$(RUN) -m local.demo
+	@PYTHONPATH=functions $(RUN) -m local.demo
 
 up: install ## Leave the same stack running, and print how to put an event in and read a queue
-	@$(RUN) -m local.up
+	@PYTHONPATH=functions $(RUN) -m local.up
 
 test: lint ## Run every check
 	@$(RUN) -m pytest

@@ -94,6 +94,9 @@ def _engine_settings(port: int, certificate: Path, key: Path, home: Path) -> dic
         "MINISTACK_SSL_KEY": str(key),
         "TMPDIR": str(home),
         "LOG_LEVEL": "INFO",
+        # Listeners of services not needed here, which would open ports on every address.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
     }
 
 
@@ -167,6 +170,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for sign in (15, 9):
         try:
             os.killpg(process.pid, sign)
-            process.wait(timeout=10)
+            process.wait(timeout=2)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue

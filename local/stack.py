@@ -10,6 +10,10 @@ from local.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 STACK = "mark-event-queue"
+_THIS_MACHINE = {
+    "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+    "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+}
 _SAM = str(Path(sys.executable).with_name("sam"))
 
 
@@ -19,15 +23,13 @@ class DeploymentError(RuntimeError):
 
 def build(target: Path) -> Path:
     """Build the functions for the Python and the processor at hand; return the built template."""
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     _sam(
         None,
         "build",
         "--template-file", str(ROOT / "template.yaml"),
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
-        "--parameter-overrides", f"PythonRuntime={runtime}", f"Architecture={architecture}",
+        "--parameter-overrides", *_overrides(_THIS_MACHINE),
     )  # fmt: skip
     return target / "template.yaml"
 
@@ -38,7 +40,6 @@ def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dic
     Raises:
         DeploymentError: the SAM CLI said no.
     """
-    overrides = [f"{name}={value}" for name, value in parameters.items()]
     _sam(
         engine,
         "deploy",
@@ -48,7 +49,7 @@ def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dic
         "--capabilities", "CAPABILITY_IAM",
         "--no-confirm-changeset",
         "--no-fail-on-empty-changeset",
-        *(["--parameter-overrides", *overrides] if overrides else []),
+        *(["--parameter-overrides", *_overrides(parameters)] if parameters else []),
     )  # fmt: skip
     return outputs(engine, stack)
 
@@ -64,17 +65,23 @@ def delete(engine: Engine, stack: str) -> None:
     _sam(engine, "delete", "--stack-name", stack, "--no-prompts")
 
 
-def deploy_pipeline(engine: Engine, built: Path) -> dict[str, str]:
-    """Deploy mark-api's stand-in and the main stack; return the main stack's outputs."""
+def deploy_mark_api(engine: Engine) -> None:
+    """Deploy the stand-in for mark-api's stack."""
     deploy(engine, ROOT / "local" / "mark-api.yaml", "mark-api")
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    return deploy(engine, built, STACK, PythonRuntime=runtime, Architecture=architecture)
+
+
+def deploy_pipeline(engine: Engine, built: Path) -> dict[str, str]:
+    """Deploy the main stack, built for this machine; return its outputs."""
+    return deploy(engine, built, STACK, **_THIS_MACHINE)
 
 
 def subscribe(engine: Engine, name: str) -> str:
     """Subscribe a client by its own stack, as another team would; return its queue's URL."""
     return deploy(engine, ROOT / "client.yaml", f"client-{name.lower()}", ClientName=name)["ClientQueueUrl"]
+
+
+def _overrides(parameters: dict[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in parameters.items()]
 
 
 def _sam(engine: Engine | None, *arguments: str) -> None:

@@ -1,0 +1,142 @@
+"""Whether the guarantees hold, judged by what went into the event table and where it ended."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from boto3.dynamodb.types import TypeDeserializer
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
+
+from domain.events import to_group_id
+from local.marks import Item
+from local.queues import Message
+from local.stack import ROOT
+
+_DESERIALIZER = TypeDeserializer()
+
+
+class Verdict(NamedTuple):
+    """Whether a guarantee held; `found` is empty when it did, else says what speaks against it."""
+
+    guarantee: str
+    found: list[str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was put into the table, in order, and where it ended."""
+
+    items: Sequence[Item]
+    delivered: Mapping[str, Sequence[Message]]
+    parked: Mapping[str, Sequence[str]]
+    """Ids of parked events, in order within each mark, by client."""
+    quarantined: Sequence[str]
+    failing: Sequence[str] = ()
+    """Clients whose queue was broken on purpose."""
+
+    def ids(self) -> list[str]:
+        """The ids of all events, in the order in which they were put."""
+        return [item["eventId"]["S"] for item in self.items]
+
+
+def verdicts(evidence: Evidence) -> list[Verdict]:
+    """Judge every guarantee by the evidence."""
+    return [
+        Verdict("order: per client and mark, nothing overtakes", _out_of_order(evidence)),
+        Verdict("nothing lost: delivered, parked or quarantined, for every client", _lost(evidence)),
+        Verdict("nobody blocked: the other clients got everything", _blocked(evidence)),
+        Verdict("contract: every delivered event is valid", _invalid(evidence)),
+        Verdict("exact: every body says what its item says", _inexact(evidence)),
+        Verdict("once: no event twice in a queue", _repeated(evidence)),
+    ]
+
+
+def _out_of_order(evidence: Evidence) -> list[str]:
+    position = {event_id: number for number, event_id in enumerate(evidence.ids())}
+    found = []
+    for client, messages in evidence.delivered.items():
+        last: dict[str, tuple[int, int]] = {}
+        for message in messages:
+            place = (position.get(message.event_id, -1), message.sequence_number)
+            before = last.get(message.group_id, (-1, -1))
+            if place[0] <= before[0] or place[1] <= before[1]:
+                found.append(f"{client}: {message.event_id}")
+            last[message.group_id] = place
+        found += [
+            f"{client}: {event_id} is parked, a later one was delivered"
+            for event_id in evidence.parked.get(client, [])
+            if position[event_id] < last.get(_group(evidence, event_id), (-1, -1))[0]
+        ]
+    return found
+
+
+def _group(evidence: Evidence, event_id: str) -> str:
+    marks = {item["eventId"]["S"]: item["mark"]["S"] for item in evidence.items}
+    return to_group_id(marks[event_id])
+
+
+def _lost(evidence: Evidence) -> list[str]:
+    found = []
+    for client, messages in evidence.delivered.items():
+        ends = Counter({message.event_id for message in messages})
+        ends.update(set(evidence.parked.get(client, [])))
+        ends.update(set(evidence.quarantined))
+        found += [f"{client}: {one} ended {ends[one]} times" for one in evidence.ids() if ends[one] != 1]
+    return found
+
+
+def _blocked(evidence: Evidence) -> list[str]:
+    expected = set(evidence.ids()) - set(evidence.quarantined)
+    return [
+        f"{client}: {len(expected - got)} events missing"
+        for client, messages in evidence.delivered.items()
+        if client not in evidence.failing and (got := {message.event_id for message in messages}) != expected
+    ]
+
+
+def _invalid(evidence: Evidence) -> list[str]:
+    validators = _reference_validators()
+    return [
+        f"{client}: {message.event_id}"
+        for client, messages in evidence.delivered.items()
+        for message in messages
+        if not validators[message.event["eventName"]].is_valid(json.loads(message.body))
+    ]
+
+
+def _inexact(evidence: Evidence) -> list[str]:
+    items = {item["eventId"]["S"]: _plain(item) for item in evidence.items if "eventId" in item}
+    return [
+        f"{client}: {message.event_id}"
+        for client, messages in evidence.delivered.items()
+        for message in messages
+        if message.event != items.get(message.event_id)
+    ]
+
+
+def _repeated(evidence: Evidence) -> list[str]:
+    return [
+        f"{client}: {event_id} {times} times"
+        for client, messages in evidence.delivered.items()
+        for event_id, times in Counter(message.event_id for message in messages).items()
+        if times > 1
+    ]
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    plain: dict[str, Any] = {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+    return plain
+
+
+def _reference_validators() -> dict[str, Draft202012Validator]:
+    schemas = {path.stem: json.loads(path.read_text()) for path in (ROOT / "schemas" / "v1").glob("*.json")}
+    registry: Any = Registry().with_resources(
+        [(schema["$id"], Resource.from_contents(schema)) for schema in schemas.values()]
+    )
+    return {
+        name: Draft202012Validator(schema, registry=registry, format_checker=FormatChecker())
+        for name, schema in schemas.items()
+    }

@@ -1,0 +1,85 @@
+"""Proves, on the deployed stack, that clients come, go and fail without touching one another."""
+
+import json
+
+import pytest
+
+from local import inspection
+from local import stack as deployment
+from local.guarantees import Evidence, verdicts
+from local.marks import Item, Mark
+from local.queues import depth, drain, until
+from local.session import Session
+
+_CACHE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def mark(stack: Session):
+    """A mark that has events while clients come and go; registrations change within a minute."""
+    mark = Mark("SU BS")
+    stack.deliver([mark.lock()])
+    stack.engine.client("ssm").put_parameter(
+        Name=f"{stack.outputs['ClientsPath']}/Muddled", Value="queue please", Type="String"
+    )
+    queue_url = deployment.subscribe(stack.engine, "Newcomer")
+
+    def served() -> bool:
+        stack.deliver([mark.lock()])
+        return depth(stack.engine, queue_url) > 0
+
+    until(served, "the newcomer to be served", seconds=_CACHE_SECONDS + 30)
+    yield mark
+    stack.engine.client("ssm").delete_parameter(Name=f"{stack.outputs['ClientsPath']}/Muddled")
+
+
+def test_a_client_subscribes_and_unsubscribes_while_the_stack_runs(stack: Session, mark: Mark):
+    """A client.yaml deployed onto the running stack gets the next events; deleted, it gets none."""
+    assert "Newcomer" in stack.executions.all()[-1].clients
+    deployment.delete(stack.engine, "client-newcomer")
+
+    def served() -> bool:
+        stack.deliver([mark.lock()])
+        return "Newcomer" in stack.executions.all()[-1].clients
+
+    until(lambda: not served(), "the newcomer to be forgotten", seconds=_CACHE_SECONDS + 30)
+
+
+def test_a_registration_that_makes_no_sense_costs_only_its_client(stack: Session, mark: Mark):
+    """A malformed registration is logged as an error and skipped; the others are served."""
+    complaint = "client Muddled gets nothing: its registration is not JSON"
+    assert [line for line in inspection.logs(stack.engine) if complaint in line] != []
+    stack.deliver([mark.lock()])
+    assert stack.executions.all()[-1].clients[-2:] == ["Police", "original"]
+    assert len(drain(stack.engine, stack.queues["Insurer"])) == 1
+
+
+@pytest.fixture
+def unwritable(stack: Session):
+    """A client whose queue lets nobody write, for the length of a test."""
+    sqs, url = stack.engine.client("sqs"), stack.queues["Police"]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [deny]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    yield "Police"
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": before})
+
+
+def test_a_client_that_refuses_access_has_its_events_parked_and_delays_nobody(stack: Session, unwritable: str):
+    """Events for a client without access are parked in order, followers behind them; the others get everything."""
+    items: list[Item] = []
+    marks = [Mark(f"PK {number}") for number in range(12)]
+    for _ in range(3):
+        batch = [mark.lock() for mark in marks]
+        stack.deliver(batch)
+        items += batch
+    delivered = {client: drain(stack.engine, url) for client, url in stack.queues.items()}
+    parked = [
+        event["eventId"]
+        for event in inspection.parked(stack.engine, stack.outputs["ParkedEventsTableName"])[unwritable]
+    ]
+    judged = verdicts(Evidence(items, delivered, {unwritable: parked}, quarantined=[], failing=[unwritable]))
+    assert [verdict for verdict in judged if verdict.found] == []
+    assert len(parked) == len(items)
+    assert inspection.reasons(stack.engine, stack.outputs["ParkedEventsTableName"], unwritable) == ["Sqs.AccessDenied"]

@@ -1,0 +1,93 @@
+"""Proves that the local engine is what it says: TLS and IAM on, loopback only, nothing left behind, mends needed.
+
+The mends are shown against MiniStack as it is installed: each of these tests fails once MiniStack no
+longer has the fault, and then the mend in local/engine_process.py has to go.
+"""
+
+import inspect
+import sys
+from pathlib import Path
+
+import boto3
+import botocore.exceptions
+import ministack.app
+import pytest
+from ministack.core import iam_actions
+from ministack.services import sqs, stepfunctions
+
+from local import engine
+
+
+def test_states_would_speak_the_wrong_protocol_to_sqs():
+    """MiniStack sends SendMessageBatch from a state by the query protocol, which loses the entries."""
+    assert stepfunctions._AWS_SDK_SERVICE_MAP["sqs"] == {"protocol": "query"}
+
+
+def test_a_policy_could_not_name_a_parameter_path():
+    """MiniStack derives the resource "*" for GetParametersByPath."""
+    headers = {"x-amz-target": "AmazonSSM.GetParametersByPath"}
+    request = ("ssm", "POST", "/", headers, b'{"Path": "/stack/clients"}', {}, engine.REGION, "000000000000")
+    assert iam_actions.extract_resource_arn(*request) == "*"
+
+
+def test_a_state_machine_would_call_as_root():
+    """MiniStack signs a state's calls with the account's own key, and SQS believes the signature."""
+    assert "Credential=test/" in inspect.getsource(stepfunctions._dispatch_aws_sdk_json)
+    assert "pin_request_caller(headers" in inspect.getsource(sqs.handle_request)
+
+
+def test_tls_would_open_a_second_port():
+    """MiniStack binds 443 as well when it serves over TLS."""
+    assert "_port_is_bindable(bind_host, 443)" in inspect.getsource(ministack.app.main)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_it_listens_on_loopback_only_and_leaves_nothing_behind():
+    """One listening socket, on 127.0.0.1; after the context neither process nor folder is left."""
+    with engine.running() as running:
+        process_id, home = running.process_id, running.log.parent
+        assert _listening_addresses(process_id) == {"127.0.0.1"}
+        assert home.is_dir()
+    assert not Path(f"/proc/{process_id}").exists()
+    assert not home.exists()
+
+
+def test_two_run_at_once_and_know_nothing_of_each_other():
+    """Engines have ports and stores of their own."""
+    with engine.running() as one, engine.running() as other:
+        one.client("sqs").create_queue(QueueName="only-here")
+        assert other.client("sqs").list_queues().get("QueueUrls", []) == []
+
+
+def test_it_answers_over_tls_only():
+    """A caller that does not trust the engine's certificate gets no answer."""
+    with engine.running() as running:
+        stranger = boto3.client(
+            "sqs",
+            endpoint_url=running.endpoint,
+            region_name=engine.REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106
+            verify=True,
+        )
+        with pytest.raises(botocore.exceptions.SSLError):
+            stranger.list_queues()
+
+
+def _listening_addresses(process_id: int) -> set[str]:
+    inodes = set()
+    for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    listening, addresses = "0A", set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process_id}/net/{table}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == listening and columns[9] in inodes:
+                address = bytes.fromhex(columns[1].split(":")[0])
+                addresses.add(".".join(str(byte) for byte in reversed(address)))
+    return addresses
