@@ -30,6 +30,7 @@ def build(target: Path) -> Path:
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
         "--parameter-overrides", *_overrides(_THIS_MACHINE),
+        folder=target.parent,  # the SAM CLI keeps dependencies in .aws-sam of the folder it runs in
     )  # fmt: skip
     return target / "template.yaml"
 
@@ -84,12 +85,12 @@ def _overrides(parameters: dict[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in parameters.items()]
 
 
-def _sam(engine: Engine | None, *arguments: str) -> None:
+def _sam(engine: Engine | None, *arguments: str, folder: Path = ROOT / "local") -> None:
     environment = engine.environment if engine else os.environ | {"SAM_CLI_TELEMETRY": "0"}
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
     result = subprocess.run(
         [_SAM, *arguments],
-        cwd=ROOT / "local",  # away from samconfig.toml, which is for AWS
+        cwd=folder,  # not where samconfig.toml is, which is for AWS
         env=environment | {"PATH": path, "SAM_CLI_POLL_DELAY": "0.3"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

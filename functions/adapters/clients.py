@@ -15,6 +15,11 @@ CACHE_SECONDS = 60
 # The queue names that the state machine's role may send to; see template.yaml.
 _QUEUE_URL = re.compile(r"https?://\S+/MarkFanOutClient[A-Za-z0-9_-]*\.fifo\Z")
 
+# Every registration takes room in the states of every execution: one that is longer than any queue
+# URL or sensible name must not leave the others' events without it (domain/batches.py, budget).
+_LONGEST_QUEUE_URL = 256
+_LONGEST_NAME = 100
+
 Client = dict[str, Any]
 
 
@@ -37,22 +42,24 @@ class Clients:
             values = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS)
         except GetParameterError as error:
             raise ClientsUnavailableError(f"the parameters under {self._path} cannot be read") from error
-        parsed = [(name, *_parse(value)) for name, value in sorted((values or {}).items())]
+        parsed = [(name, *_parse(name, value)) for name, value in sorted((values or {}).items())]
         for name, _, problem in parsed:
             if problem:
                 self._on_malformed(name, problem)
         return [{"name": name, "queueUrl": queue_url} for name, queue_url, problem in parsed if not problem]
 
 
-def _parse(value: Any) -> tuple[str, str]:
+def _parse(name: str, value: Any) -> tuple[str, str]:
     """Return the queue URL of a registration, and what is wrong with it."""
+    if len(name) > _LONGEST_NAME:
+        return "", f"has a name of more than {_LONGEST_NAME} characters"
     try:
         registration = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", "is not JSON"
     queue_url = registration.get("queueUrl") if isinstance(registration, dict) else None
     if not isinstance(queue_url, str):
         return "", 'has no text "queueUrl"'
-    if not _QUEUE_URL.match(queue_url):
+    if len(queue_url) > _LONGEST_QUEUE_URL or not _QUEUE_URL.match(queue_url):
         return "", "names no queue that matches MarkFanOutClient*.fifo"
     return queue_url, ""

@@ -44,14 +44,15 @@ class ParkedEventsTable:
     def park(self, client: str, entries: list[Entry], error: str) -> None:
         """Park entries of one sequence, in order, starting the sequence if it is not parked yet.
 
-        The sequence comes first and the mention of the client after it: whoever dies in between
-        leaves a batch that comes again and parks the same events at the same keys.
+        The client is named before its sequence, so that no crash leaves a sequence that nobody
+        looks for, and once more after it, in case a redrive found the client empty in between.
 
         Raises:
             ParkedEventsUnavailableError: the table did not take them.
         """
+        self._name(client, error)
         self._append(client, entries, error=error, only_if_parked=False)
-        self._call("update_item", TableName=self._table, Key=_key(CLIENTS, client), **_raise_version(error))
+        self._name(client, error)
 
     def parked_groups(self, client: str, group_ids: Iterable[str]) -> set[str]:
         """Return those of the groups whose sequence is parked for the client.
@@ -76,6 +77,9 @@ class ParkedEventsTable:
             ParkedEventsUnavailableError: the table did not take them.
         """
         return self._append(client, entries, error="", only_if_parked=True)
+
+    def _name(self, client: str, error: str) -> None:
+        self._call("update_item", TableName=self._table, Key=_key(CLIENTS, client), **_raise_version(error))
 
     def _append(self, client: str, entries: list[Entry], error: str, only_if_parked: bool) -> list[Entry]:
         group_id = entries[0]["MessageGroupId"]

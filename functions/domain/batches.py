@@ -40,8 +40,12 @@ def budget(clients: Sequence[Mapping[str, Any]]) -> int:
 
 
 def cost(event: Event) -> int:
-    """Return an upper bound of the bytes that the event takes in any state of an execution."""
-    texts = _quoted_length(event.body) + len(event.sequence_number) + len(event.unfit.encode("ascii", "replace"))
+    """Return an upper bound of the bytes that the event takes in any state of an execution.
+
+    `unfit` is printable ASCII and becomes the rule of a violation, JSON within JSON: a quotation
+    mark or a backslash in it takes four bytes.
+    """
+    texts = _quoted_length(event.body) + len(event.sequence_number) + 4 * len(event.unfit)
     ids = 3 * _json_length(event.event_id) + 2 * len(event.group_id) + _json_length(event.mark)
     return texts + ids + _EVENT_OVERHEAD_BYTES
 

@@ -38,7 +38,13 @@ class Contract:
 
     def violations(self, body: str) -> list[Violation]:
         """Return every rule that the event, given as JSON text, breaks; none when it is valid."""
-        event = json.loads(body)
+        try:
+            return self._violations(json.loads(body))
+        except (ValueError, RecursionError):
+            # A lone surrogate, or a number or a nesting beyond every reader (RFC 7493): a batch must not fail on it.
+            return [Violation("", "unreadable")]
+
+    def _violations(self, event: Any) -> list[Violation]:
         name = event.get("eventName") if isinstance(event, dict) else None
         if not isinstance(name, str):
             return [Violation("/eventName", "required" if name is None else "type")]

@@ -59,10 +59,16 @@ def convert(record: Mapping[str, Any]) -> Event:
     group_id = to_group_id(mark) if mark else to_group_id(f"no mark: {_digest(repr(keys))}")
     event_id = _text(image, "eventId")
     try:
-        body, unfit = json_object(image or {}), "" if event_id else "the item has no eventId"
+        body, unfit = json_object(image or {}), _missing(event_id, sequence_number)
     except (NotAnAttributeError, RecursionError) as error:
         body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
     return Event(to_deduplication_id(event_id or sequence_number), mark, group_id, sequence_number, body, unfit)
+
+
+def _missing(event_id: str, sequence_number: str) -> str:
+    if not event_id:
+        return "the item has no eventId"
+    return "" if sequence_number else "the record has no SequenceNumber"
 
 
 def without_body(event: Event, record: Mapping[str, Any], unfit: str) -> Event:

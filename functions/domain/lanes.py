@@ -77,11 +77,19 @@ def part(lane: Lane, refused_ids: Iterable[str] | None = None) -> Parting:
 
 
 def without(lane: Lane, held: Iterable[Entry]) -> Lane:
-    """Return the lane without the entries that were parked behind earlier ones."""
-    ids = {entry["MessageDeduplicationId"] for entry in held}
+    """Return the lane without the entries that were parked behind earlier ones.
+
+    An entry is told from others by its place in the stream, not by its event id: a producer's
+    mistake may repeat that, and the other event is not parked.
+    """
+    places = {_place(entry) for entry in held}
     remaining = _remaining_waves(lane)
-    kept = [[entry for entry in wave if entry["MessageDeduplicationId"] not in ids] for wave in remaining]
+    kept = [[entry for entry in wave if _place(entry) not in places] for wave in remaining]
     return _lane(kept, parked=lane["parked"] + sum(map(len, remaining)) - sum(map(len, kept)))
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    return entry["MessageGroupId"], entry["MessageAttributes"]["sequenceNumber"]["StringValue"]
 
 
 def _waves(groups: Sequence[Sequence[Entry]]) -> list[list[Entry]]:

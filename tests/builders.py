@@ -1,0 +1,165 @@
+"""Builders of what the tests speak about: items, stream records, events, entries, lanes, clients.
+
+Every builder gives something valid; a test names only what it is about.
+"""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from domain.events import to_group_id
+from domain.lanes import Entry, Lane, entry_of, plan
+
+ROOT = Path(__file__).parent.parent
+SCHEMAS = ROOT / "schemas" / "v1"
+EXAMPLES = ROOT / "schemas" / "examples" / "v1"
+COUNTEREXAMPLES = ROOT / "schemas" / "counterexamples" / "v1" / "events.json"
+STATE_MACHINE = ROOT / "statemachines" / "deliver-events.asl.json"
+
+EVENT_NAMES = (
+    "EntitlementCreateEvent",
+    "EntitlementExtendEvent",
+    "AddressUpdateEvent",
+    "NomineeUpdateEvent",
+    "DuplicateCertificateEvent",
+    "LockEvent",
+    "UnLockEvent",
+    "DeleteEvent",
+)
+STATUSES = (
+    "MARK_AVAILABLE",
+    "MARK_PENDING_PAYMENT_BY_CHEQUE",
+    "MARK_SOLD_ISSUE_CERTIFICATE_TO_PURCHASER",
+    "REMOVE_MARK_FROM_SALE",
+    "MARK_ASSIGNED",
+    "MARK_PURCHASED_BY_PAYMENT_CARD_CERT_NOT_YET_ISSUED",
+    "DVLA_ACCREDITED_DEALER_SALE",
+    "ISSUE_DUPLICATE_CERTIFICATE",
+    "ISSUE_REPLACEMENT_CERTIFICATE",
+    "CERTIFICATE_ISSUED_PAYMENT_RECEIVED",
+    "MARK_STOPPED_NO_FURTHER_ACTION_ALLOWED",
+    "MARK_STOPPED_ASSIGNMENT_FEE_REPAID",
+    "DEALER_STOPPED",
+    "OFFENSIVE",
+    "CHEQUE_BANKED_NOT_YET_CLEARED",
+    "CERTIFICATE_ISSUED_PAYMENT_NOT_YET_RECEIVED",
+    "MARK_ASSIGNED_PAYMENT_NOT_YET_RECEIVED",
+    "MARK_STOPPED_CHEQUE_RETURNED",
+    "MARK_RESERVED_CHEQUE_OVERDUE",
+    "RD_CHEQUE_AFTER_V750_ISSUED",
+)
+
+Attribute = dict[str, Any]
+Item = dict[str, Attribute]
+Record = dict[str, Any]
+
+_IDS = UUID("f3c1a3a8-7d0c-4d0e-9b59-3f1f7d0c4d0e")
+
+
+def event_id(number: int) -> str:
+    """Return the id of the test's n-th event, the same every time."""
+    return str(uuid5(_IDS, str(number)))
+
+
+def sequence_number(number: int) -> str:
+    """Return a stream sequence number that grows with `number`, of DynamoDB's length."""
+    return str(111_111_111_111_111_111_111 + number)
+
+
+def registration_number(mark: str = "AFC 6", /, **changes: Attribute | None) -> Item:
+    """Return the attributes of a registration number; None leaves one out."""
+    attributes: dict[str, Attribute | None] = {
+        "mark": {"S": mark},
+        "Status": {"S": "MARK_ASSIGNED"},
+        "eventTime": {"S": "2026-03-01T09:30:00Z"},
+        "price": {"N": "299"},
+        "version": {"N": "1"},
+    }
+    return {name: attribute for name, attribute in (attributes | changes).items() if attribute is not None}
+
+
+def item(number: int = 1, mark: str = "AFC 6", **changes: Attribute | None) -> Item:
+    """Return the table's item of one event, as the producer writes it; None leaves an attribute out."""
+    attributes: dict[str, Attribute | None] = {
+        "eventId": {"S": event_id(number)},
+        "eventName": {"S": "LockEvent"},
+        "createTime": {"S": "2026-03-01T09:30:00Z"},
+        "mark": {"S": mark},
+        "RegistrationNumber": {"M": registration_number(mark)},
+    }
+    return {name: attribute for name, attribute in (attributes | changes).items() if attribute is not None}
+
+
+def record(image: Item | None = None, number: int = 1, keys: Item | None = None, kind: str = "INSERT") -> Record:
+    """Return the stream record that brings an item; its keys are the item's unless given."""
+    image = item(number) if image is None else image
+    own_keys = {name: image[name] for name in ("mark", "createTime") if name in image}
+    return {
+        "eventID": f"record-{number}",
+        "eventName": kind,
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {
+            "Keys": own_keys if keys is None else keys,
+            "NewImage": image,
+            "SequenceNumber": sequence_number(number),
+            "StreamViewType": "NEW_IMAGE",
+        },
+    }
+
+
+def removal(number: int = 1, mark: str = "AFC 6") -> Record:
+    """Return the stream record of a forgotten event: keys, and no new image."""
+    image = item(number, mark)
+    removed = record(image, number, kind="REMOVE")
+    del removed["dynamodb"]["NewImage"]
+    return removed
+
+
+def example(name: str = "EntitlementCreateEvent/bought") -> dict[str, Any]:
+    """Return a published example event, for the test to change."""
+    event: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text("utf-8"))
+    return copy.deepcopy(event)
+
+
+def event_input(number: int = 1, mark: str = "AFC 6", body: str | None = None, unfit: str = "") -> dict[str, str]:
+    """Return an event in the shape of the execution's input, valid unless `body` says otherwise."""
+    valid = example() | {"eventId": event_id(number), "mark": mark}
+    event = {
+        "eventId": event_id(number),
+        "mark": mark,
+        "groupId": to_group_id(mark),
+        "sequenceNumber": sequence_number(number),
+        "body": json.dumps(valid) if body is None else body,
+    }
+    return event | ({"unfit": unfit} if unfit else {})
+
+
+def entries(marks: Sequence[str]) -> list[Entry]:
+    """Return one entry per mark named, in the order of the stream."""
+    return [entry_of(event_input(number, mark, body="{}")) for number, mark in enumerate(marks, start=1)]
+
+
+def lanes(marks: Sequence[str]) -> list[Lane]:
+    """Return the lanes of one event per mark named, in the order of the stream."""
+    return plan(entries(marks))
+
+
+def numbers(of_entries: Sequence[Entry]) -> list[int]:
+    """Return the numbers that `entries` gave these entries."""
+    first = int(sequence_number(0))
+    return [int(entry["MessageAttributes"]["sequenceNumber"]["StringValue"]) - first for entry in of_entries]
+
+
+def client(name: str = "archive", queue_url: str = "") -> dict[str, str]:
+    """Return a registered client."""
+    default = f"https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClient-{name}.fifo"
+    return {"name": name, "queueUrl": queue_url or default}
+
+
+def state_machine() -> Mapping[str, Any]:
+    """Return the definition of the state machine that delivers events."""
+    definition: Mapping[str, Any] = json.loads(STATE_MACHINE.read_text("utf-8"))
+    return definition

@@ -1,0 +1,112 @@
+"""Unit tier, `domain.batches`: proves that packing keeps every event, in order, once, within the budget.
+
+That the budget itself is small enough for every state is proven in test_state_sizes.py.
+"""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.batches import STATE_BYTES, Batch, budget, cost, pack
+from domain.events import Event, convert
+from tests.builders import client, item, record, removal, sequence_number
+
+ROOMY = budget([])
+
+
+def _sized(number: int, size: int) -> dict:
+    return record(item(number, unknown={"S": "x" * size}), number)
+
+
+def _events(batches: list[Batch]) -> list[Event]:
+    return [event for batch in batches for event in batch.events]
+
+
+def _filler_that_costs(target: int) -> int:
+    return target - cost(convert(_sized(1, 0)))
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(0, 3_000)), max_size=60),
+    st.integers(3_000, 20_000),
+)
+def test_every_event_is_in_one_batch_in_the_order_of_the_stream(sizes, room):
+    """Records with a new image come out once, in order; REMOVE records (None here) do not."""
+    records = [removal(n) if size is None else _sized(n, size) for n, size in enumerate(sizes)]
+
+    batches = list(pack(records, room))
+
+    assert [event.sequence_number for event in _events(batches)] == [
+        sequence_number(n) for n, size in enumerate(sizes) if size is not None
+    ]
+    assert all(batch.events for batch in batches)
+    assert all(sum(map(cost, batch.events)) <= room for batch in batches)
+
+
+@given(st.lists(st.integers(0, 3_000), min_size=1, max_size=60), st.integers(3_000, 20_000))
+def test_a_batch_ends_only_where_the_next_event_has_no_room(sizes, room):
+    """Packing is greedy: no batch could have taken the event that begins the next one."""
+    batches = list(pack([_sized(n, size) for n, size in enumerate(sizes)], room))
+
+    for batch, following in pairwise(batches):
+        assert sum(map(cost, batch.events)) + cost(following.events[0]) > room
+
+
+def test_a_batch_is_named_by_its_first_record():
+    """The sequence number that the stream is to resume from is that of the batch's first event."""
+    (batch,) = pack([removal(1), record(item(2), 2), record(item(3), 3)], ROOMY)
+
+    assert batch.first_sequence_number == sequence_number(2)
+
+
+def test_the_largest_event_that_fits_travels_whole():
+    """An event that costs exactly the room there is keeps its body, and is fit."""
+    (batch,) = pack([_sized(1, _filler_that_costs(ROOMY))], ROOMY)
+
+    (event,) = batch.events
+    assert cost(event) == ROOMY
+    assert not event.unfit
+    assert len(json.loads(event.body)["unknown"]) == _filler_that_costs(ROOMY)
+
+
+def test_one_byte_more_travels_without_its_body():
+    """An event too large for any batch goes by its table key, says why, and keeps its ids and its place."""
+    size = _filler_that_costs(ROOMY) + 1
+    whole = convert(_sized(2, size))
+
+    (batch,) = pack([_sized(1, 10), _sized(2, size), _sized(3, 10)], ROOMY)
+
+    small, large, last = batch.events
+    assert (small.unfit, last.unfit) == ("", "")
+    assert json.loads(large.body) == {"tableKey": {"mark": "AFC 6", "createTime": "2026-03-01T09:30:00Z"}}
+    assert "too large" in large.unfit
+    assert (large.event_id, large.group_id, large.sequence_number) == (
+        whole.event_id,
+        whole.group_id,
+        whole.sequence_number,
+    )
+
+
+@pytest.mark.parametrize("filler", ['"', "\\", "é", "\x00", "\U0001f600"])
+def test_what_grows_when_quoted_is_counted_as_it_grows(filler):
+    """The cost is that of the body within JSON, so events full of quotation marks take fewer to a batch."""
+    event = convert(record(item(unknown={"S": filler * 1_000})))
+
+    assert cost(event) >= len(json.dumps(event.as_input()))
+    assert cost(event) < len(json.dumps(event.as_input())) + 1_000
+
+
+@pytest.mark.parametrize("records", [[], [removal(1), removal(2)]])
+def test_nothing_to_deliver_makes_no_batch(records):
+    """No records, or none with a new image, start no execution."""
+    assert not list(pack(records, ROOMY))
+
+
+def test_clients_take_from_the_budget_what_they_take_from_a_state():
+    """More clients leave the events less room, at least as many bytes as the clients themselves."""
+    clients = [client(f"client-{n}") for n in range(40)]
+
+    assert budget(clients) + len(json.dumps(clients)) <= budget([]) < STATE_BYTES

@@ -1,0 +1,151 @@
+"""Unit tier, `converter.conversion`: proves what an invocation answers the stream, whichever execution fails.
+
+It cannot prove what the stream makes of the answer; that is Lambda's ReportBatchItemFailures.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from converter.conversion import Failures, deliver, input_of
+from domain.batches import Batch, pack
+from domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
+from tests.builders import client, event_input, item, record, removal, sequence_number
+
+NOTHING_FAILED: Failures = {"batchItemFailures": []}
+CLIENTS = [client("archive"), client("billing")]
+
+FAILURES = pytest.mark.parametrize("error", [BatchNotDeliveredError("FAILED"), StateMachineUnavailableError("500")])
+
+
+@dataclass
+class Runs:
+    """A state machine that notes its executions, and fails the one a test names."""
+
+    failing: int | None = None
+    error: MarkEventQueueError | None = None
+    batches: list[list[str]] = field(default_factory=list)
+    payloads: list[str] = field(default_factory=list)
+    stops: list[tuple[str, str]] = field(default_factory=list)
+
+    def run(self, batch: Batch, payload: str) -> None:
+        """Note the execution, and fail it if it is the one to fail."""
+        self.batches.append([event.sequence_number for event in batch.events])
+        self.payloads.append(payload)
+        if self.error and len(self.batches) == self.failing:
+            raise self.error
+
+    def stopped(self, batch: Batch, reason: str) -> None:
+        """Note where and why the invocation stopped."""
+        self.stops.append((batch.first_sequence_number, reason))
+
+
+def _large(number: int) -> dict:
+    """Return a record of which two do not go into one batch."""
+    return record(item(number, unknown={"S": "x" * 150_000}), number)
+
+
+def _deliver(records: list[dict], runs: Runs, has_time: Callable[[], bool] = lambda: True) -> Failures:
+    return deliver(records, CLIENTS, runs.run, has_time, runs.stopped)
+
+
+def test_batches_run_one_after_another_in_order():
+    """Every batch is executed once, in the order of the stream, and nothing is reported."""
+    runs = Runs()
+
+    assert _deliver([_large(number) for number in (1, 2, 3)], runs) == NOTHING_FAILED
+    assert runs.batches == [[sequence_number(1)], [sequence_number(2)], [sequence_number(3)]]
+    assert runs.stops == []
+
+
+def test_an_execution_is_given_its_events_and_the_clients():
+    """The input names the events, body untouched, and everybody who is to receive them."""
+    runs = Runs()
+
+    _deliver([record(item(1), 1), record(item(2, "AFC F7"), 2)], runs)
+
+    given = json.loads(runs.payloads[0])
+    assert given["clients"] == CLIENTS
+    assert [event["mark"] for event in given["batch"]["events"]] == ["AFC 6", "AFC F7"]
+    assert [set(event) for event in given["batch"]["events"]] == [set(event_input())] * 2
+
+
+def test_the_input_is_as_small_as_json_can_be():
+    """No space between the tokens: the bytes belong to the events."""
+    (batch,) = pack([record()], 10_000)
+
+    text = input_of(batch, CLIENTS)
+
+    assert text == json.dumps(json.loads(text), separators=(",", ":"))
+    assert text.isascii()
+
+
+def test_removals_start_nothing():
+    """A forgotten mark's records carry no events: no execution, no failure."""
+    runs = Runs()
+
+    assert _deliver([removal(1), removal(2)], runs) == NOTHING_FAILED
+    assert runs.batches == []
+
+
+def test_no_records_fail_nothing():
+    """An empty invocation is answered as a success."""
+    assert _deliver([], Runs()) == NOTHING_FAILED
+
+
+@FAILURES
+def test_the_first_failure_stops_and_names_where_to_resume(error):
+    """Nothing runs after a failed batch, and its first record is the checkpoint."""
+    runs = Runs(failing=2, error=error)
+
+    answer = _deliver([_large(1), _large(2), _large(3)], runs)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(2)}]}
+    assert runs.batches == [[sequence_number(1)], [sequence_number(2)]]
+    assert runs.stops == [(sequence_number(2), str(error))]
+
+
+@FAILURES
+def test_a_failure_of_the_very_first_batch_raises(error):
+    """Every engine, also one that reads no answers, brings an invocation again that raised."""
+    runs = Runs(failing=1, error=error)
+
+    with pytest.raises(type(error)) as caught:
+        _deliver([removal(0), _large(1), _large(2)], runs)
+
+    assert caught.value is error
+    assert runs.batches == [[sequence_number(1)]]
+    assert runs.stops == [(sequence_number(1), str(error))]
+
+
+def test_a_defect_is_not_taken_for_a_failed_delivery():
+    """An error that no execution raises on purpose ends the invocation, so that the stream tries it all again."""
+
+    def defect(batch: Batch, payload: str) -> None:
+        raise KeyError("defect")
+
+    with pytest.raises(KeyError):
+        deliver([record()], CLIENTS, defect, lambda: True, Runs().stopped)
+
+
+def test_a_batch_without_time_is_left_for_the_next_invocation():
+    """No execution is started whose end could not be awaited; its batch is reported like a failed one."""
+    runs = Runs()
+    times = iter([True, False])
+
+    answer = _deliver([_large(1), _large(2), _large(3)], runs, lambda: next(times))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(3)}]}
+    assert runs.batches == [[sequence_number(1)], [sequence_number(2)]]
+
+
+def test_the_first_batch_is_always_tried():
+    """An invocation that had no time from the start still moves the shard on by one batch."""
+    runs = Runs()
+
+    answer = _deliver([_large(1), _large(2)], runs, lambda: False)
+
+    assert runs.batches == [[sequence_number(1)]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(2)}]}

@@ -1,0 +1,177 @@
+"""Unit tier, handlers: proves that each function starts with its settings, does its work, and logs no personal data.
+
+Every handler is imported anew, as a cold start does. What Lambda itself logs, and with which log level a
+stack is deployed, cannot be proven here.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from domain.errors import BatchNotDeliveredError, SettingsError
+from tests.builders import client, event_id, event_input, item, lanes, numbers, record, registration_number
+from tests.builders import example as example_event
+from tests.fakes import LambdaContextFake, aws_fake
+
+PERSONAL = ("Jane Secret", "13 Hidden Lane", "01632 960999")
+ARN = "arn:aws:states:eu-west-2:123456789012:stateMachine:deliver-events"
+CONTEXT = LambdaContextFake()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The settings that the template gives every function, and an AWS of moto's."""
+    for name, value in {
+        "CLIENTS_PATH": "/stack/clients",
+        "STATE_MACHINE_ARN": ARN,
+        "PARKED_EVENTS_TABLE": "parked-events",
+        "POWERTOOLS_METRICS_NAMESPACE": "mark-event-queue",
+        "POWERTOOLS_SERVICE_NAME": request.node.name,  # a Logger of its own, on the test's stdout
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        yield
+
+
+def _cold_start(function: str) -> ModuleType:
+    sys.modules.pop(f"{function}.handler", None)
+    return importlib.import_module(f"{function}.handler")
+
+
+def _personal_item() -> dict[str, Any]:
+    name, line, telephone = ({"S": text} for text in PERSONAL)
+    entitlement = {"nomineeName": name, "telephoneNo": telephone, "address": {"M": {"addLine1": line}}}
+    return item(RegistrationNumber={"M": registration_number(entitlement={"M": entitlement})})
+
+
+def _lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def _metric(output: str, name: str) -> list[Any]:
+    return [line[name] for line in _lines(output) if name in line]
+
+
+def _assert_no_personal_data(output: str) -> None:
+    assert output
+    assert not [text for text in (*PERSONAL, "Jane", "Hidden", "960999") if text in output]
+
+
+def test_the_validator_logs_what_was_broken_and_nothing_of_whom(capsys):
+    """An event that breaks the contract in its personal data is logged by id and rules, without any of them."""
+    event = example_event()
+    name, line, telephone = PERSONAL
+    event["RegistrationNumber"]["entitlement"] = {
+        "nomineeName": [name],
+        "telephoneNo": {telephone: telephone},
+        "address": {"addLine1": {"line": line}, "postcode": [line]},
+        "expiryTime": name,
+    }
+    handler = _cold_start("validator").handler
+
+    answer = handler({"batch": {"events": [event_input(body=json.dumps(event))]}, "clients": [client()]}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert answer["counts"] == {"valid": 0, "rejected": 1}
+    assert event_id(1) in output
+    assert "/RegistrationNumber/entitlement/nomineeName" in output
+    assert _metric(output, "EventsRejected") == [[1.0]]
+    _assert_no_personal_data(output)
+
+
+def test_the_validator_ships_the_published_contract():
+    """The handler's schemas are the published ones, so a valid event passes."""
+    handler = _cold_start("validator").handler
+
+    answer = handler({"batch": {"events": [event_input()]}, "clients": []}, CONTEXT)
+
+    assert answer["counts"] == {"valid": 1, "rejected": 0}
+
+
+def test_the_converter_delivers_to_the_registered_clients(monkeypatch, capsys):
+    """Records become an execution with the clients of Systems Manager; nothing is reported as failed."""
+    boto3.client("ssm").put_parameter(
+        Name="/stack/clients/archive", Value=json.dumps({"queueUrl": client()["queueUrl"]}), Type="String"
+    )
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        answer = _cold_start("converter").handler({"Records": [record(_personal_item())]}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert answer == {"batchItemFailures": []}
+    assert json.loads(aws.requests[0]["input"])["clients"] == [client()]
+    assert len(aws.requests[0]["name"]) <= 80
+    assert _metric(output, "EventsConverted") == [[1.0]]
+    _assert_no_personal_data(output)
+
+
+def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, capsys):
+    """A failed execution is logged by name and place in the stream; a broken registration by client and reason."""
+    boto3.client("ssm").put_parameter(Name="/stack/clients/broken", Value="no JSON", Type="String")
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    failed = {"status": "FAILED", "error": "States.Timeout", "cause": PERSONAL[0]}
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2} | failed)) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        with pytest.raises(BatchNotDeliveredError) as caught:
+            _cold_start("converter").handler({"Records": [record(_personal_item())]}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert _metric(output, "BatchesNotDelivered") == [[1.0]]
+    assert _metric(output, "MalformedRegistrations") == [[1.0]]
+    assert "client broken gets nothing" in output
+    _assert_no_personal_data(output + str(caught.value))
+
+
+@pytest.fixture
+def parked_events() -> None:
+    """An empty table of parked events."""
+    boto3.client("dynamodb").create_table(
+        TableName="parked-events",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
+    """What one handler parks, the other holds further events behind; both count per client and log no event."""
+    parking = _cold_start("parking")
+    (failed,) = lanes(["A", "B"])
+    failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
+
+    gone_on = parking.park_handler(
+        {"client": "archive", "lane": failed, "refused": ["0"], "error": "Sqs.InvalidMessageContents"}, CONTEXT
+    )
+    selected = parking.select_handler({"client": "archive", "lanes": lanes(["A", "B", "A"])}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert (gone_on["parked"], gone_on["count"]) == (1, 0)
+    assert [numbers(wave) for wave in selected["lanes"][0]["waves"]] == [[2]]
+    assert _metric(output, "EventsParked") == [[1.0]]
+    assert _metric(output, "EventsParkedBehind") == [[2.0]]
+    assert _metric(output, "client") == ["archive"] * 3
+    assert "Sqs.InvalidMessageContents" in output
+    _assert_no_personal_data(output)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize(
+    ("function", "setting"),
+    [("converter", "CLIENTS_PATH"), ("converter", "STATE_MACHINE_ARN"), ("parking", "PARKED_EVENTS_TABLE")],
+)
+def test_a_missing_setting_shows_itself_at_the_cold_start(monkeypatch, function, setting, value):
+    """A function that cannot do its work does not start, and names the setting."""
+    monkeypatch.setenv(setting, value or "")
+    if value is None:
+        monkeypatch.delenv(setting)
+
+    with pytest.raises(SettingsError, match=setting):
+        _cold_start(function)

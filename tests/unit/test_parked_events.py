@@ -1,0 +1,231 @@
+"""Unit tier, `adapters.parked_events`: proves what the table holds of parked events, and on which condition.
+
+The table is moto's, and a local endpoint gives the answers that moto does not: transactions in conflict,
+keys left unprocessed. How DynamoDB behaves under load cannot be proven here.
+"""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from adapters.parked_events import ParkedEventsTable
+from domain.errors import ParkedEventsUnavailableError
+from domain.events import to_group_id
+from domain.lanes import Entry
+from tests.builders import entries, numbers, sequence_number
+from tests.fakes import AwsFake, aws_fake
+
+TABLE = "parked-events"
+A, B = to_group_id("A"), to_group_id("B")
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[None]:
+    """One moto for the file: to start it anew costs more than any of these tests."""
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def table(moto: None) -> Iterator[ParkedEventsTable]:
+    """An empty table of parked events, gone afterwards."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield ParkedEventsTable(TABLE)
+    dynamodb.delete_table(TableName=TABLE)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsFake]:
+    """A DynamoDB that gives the answers a test appends."""
+    with aws_fake() as fake:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", fake.url)
+        yield fake
+
+
+def _items(pk: str) -> list[dict]:
+    answer = boto3.client("dynamodb").query(
+        TableName=TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}
+    )
+    return answer["Items"]
+
+
+def _parked(client: str, group_id: str) -> list[str]:
+    return [found["sequenceNumber"]["S"] for found in _items(f"SEQUENCE#{client}#{group_id}")]
+
+
+def _end(client: str, group_id: str) -> None:
+    """End a sequence as a redrive does: its item goes."""
+    boto3.client("dynamodb").delete_item(TableName=TABLE, Key={"pk": {"S": f"CLIENT#{client}"}, "sk": {"S": group_id}})
+
+
+def _of(mark: str, count: int, first: int = 1) -> list[Entry]:
+    """Return entries of one mark with consecutive numbers."""
+    return entries([mark] * (first + count - 1))[first - 1 :]
+
+
+def _cancelled(code: str) -> tuple[int, dict]:
+    name = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+    return 400, {"__type": name, "Message": "cancelled", "CancellationReasons": [{"Code": code}, {"Code": "None"}]}
+
+
+def test_parking_writes_client_sequence_and_events(table):
+    """What is parked is found from the client, through its sequences, to its events, each with all that sends it."""
+    (entry,) = _of("A", 1)
+
+    table.park("archive", [entry], "Sqs.QueueDoesNotExist")
+
+    (of_client,) = _items("CLIENTS")
+    (of_sequence,) = _items("CLIENT#archive")
+    (event,) = _items(f"SEQUENCE#archive#{A}")
+    assert of_client["sk"] == {"S": "archive"}
+    assert of_sequence["sk"] == {"S": A}
+    assert of_sequence["error"] == {"S": "Sqs.QueueDoesNotExist"}
+    assert of_sequence["version"] == {"N": "1"}
+    assert event["eventId"] == {"S": entry["MessageDeduplicationId"]}
+    assert event["groupId"] == {"S": A}
+    assert event["sequenceNumber"] == {"S": sequence_number(1)}
+    assert event["body"] == {"S": entry["MessageBody"]}
+
+
+def test_events_are_read_back_in_the_order_of_the_stream(table):
+    """Sequence numbers are compared as numbers, also where they differ in length."""
+    late, early = _of("A", 2)
+    late["MessageAttributes"]["sequenceNumber"]["StringValue"] = "1" + "0" * 25
+    early["MessageAttributes"]["sequenceNumber"]["StringValue"] = "9" * 25
+
+    table.park("archive", [late], "Sqs.SqsException")
+    table.park("archive", [early], "Sqs.SqsException")
+
+    assert _parked("archive", A) == ["9" * 25, "1" + "0" * 25]
+
+
+def test_parking_again_parks_the_same(table):
+    """A batch that comes again leaves every event once; the first error and time stay, the version grows."""
+    table.park("archive", _of("A", 3), "first")
+    before = _items("CLIENT#archive")[0]
+
+    table.park("archive", _of("A", 3), "second")
+
+    after = _items("CLIENT#archive")[0]
+    assert _parked("archive", A) == [sequence_number(number) for number in (1, 2, 3)]
+    assert (after["error"], after["parkedSince"]) == (before["error"], before["parkedSince"])
+    assert int(after["version"]["N"]) > int(before["version"]["N"])
+
+
+@pytest.mark.parametrize("count", [99, 100, 250])
+def test_long_sequences_are_parked_whole(table, count):
+    """What one transaction does not take goes into further ones."""
+    table.park("archive", _of("A", count), "Sqs.SqsException")
+
+    assert len(_parked("archive", A)) == count
+
+
+def test_parked_groups_are_those_of_the_client(table):
+    """A sequence is parked for the client it was parked for, and for no other."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+    table.park("billing", _of("B", 1), "Sqs.SqsException")
+
+    assert table.parked_groups("archive", [A, B]) == {A}
+    assert table.parked_groups("billing", [A, B]) == {B}
+    assert table.parked_groups("analytics", [A, B]) == set()
+
+
+def test_no_groups_ask_nothing(aws):
+    """A client whose lanes are empty costs no read."""
+    assert ParkedEventsTable(TABLE).parked_groups("archive", []) == set()
+    assert aws.requests == []
+
+
+def test_more_groups_than_one_read_takes_are_all_found(table):
+    """Beyond a hundred groups the rest is asked for too."""
+    for number in (0, 99, 100, 249):
+        table.park("archive", _of(f"M{number}", 1), "Sqs.SqsException")
+
+    found = table.parked_groups("archive", [f"M{number}" for number in range(250)])
+
+    assert found == {"M0", "M99", "M100", "M249"}
+
+
+def test_groups_left_unprocessed_are_asked_for_again(aws):
+    """A throttled read answers in part: the rest is not taken for "not parked"."""
+    key = {"pk": {"S": "CLIENT#archive"}, "sk": {"S": B}}
+    aws.answers += [
+        (200, {"Responses": {TABLE: [{"sk": {"S": A}}]}, "UnprocessedKeys": {TABLE: {"Keys": [key]}}}),
+        (200, {"Responses": {TABLE: [{"sk": {"S": B}}]}, "UnprocessedKeys": {}}),
+    ]
+
+    assert ParkedEventsTable(TABLE).parked_groups("archive", [A, B]) == {A, B}
+    assert aws.requests[1]["RequestItems"][TABLE]["Keys"] == [key]
+    assert all(request["RequestItems"][TABLE]["ConsistentRead"] for request in aws.requests)
+
+
+def test_parking_behind_appends_to_a_parked_sequence(table):
+    """Further events join the sequence at their place, and none is returned to be sent."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+
+    assert table.park_behind("archive", _of("A", 2, first=2)) == []
+    assert _parked("archive", A) == [sequence_number(number) for number in (1, 2, 3)]
+
+
+def test_parking_behind_never_starts_a_sequence(table):
+    """What finds its sequence ended is returned whole, and nothing of it stays in the table."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+    _end("archive", A)
+    late = _of("A", 2, first=2)
+
+    assert table.park_behind("archive", late) == late
+    assert _parked("archive", A) == [sequence_number(1)]
+    assert _items("CLIENT#archive") == []
+
+
+def test_a_sequence_that_ends_between_two_writes_returns_the_rest(aws):
+    """The first ninety-nine were appended in time; those of the next transaction come back."""
+    aws.answers += [(200, {}), _cancelled("ConditionalCheckFailed")]
+
+    rest = ParkedEventsTable(TABLE).park_behind("archive", _of("A", 150))
+
+    assert numbers(rest) == list(range(100, 151))
+    assert [len(request["TransactItems"]) for request in aws.requests] == [100, 52]
+
+
+def test_parking_behind_changes_what_a_redrive_would_end(table):
+    """Every append raises the sequence's version, which the last step of a redrive looks at."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+    before = int(_items("CLIENT#archive")[0]["version"]["N"])
+
+    table.park_behind("archive", _of("A", 1, first=2))
+
+    assert int(_items("CLIENT#archive")[0]["version"]["N"]) == before + 1
+
+
+def test_two_transactions_in_conflict_are_worth_another_try(aws):
+    """A conflict is not taken for an ended sequence: its events would be sent past parked ones."""
+    aws.answers.append(_cancelled("TransactionConflict"))
+
+    with pytest.raises(ParkedEventsUnavailableError):
+        ParkedEventsTable(TABLE).park_behind("archive", _of("A", 1))
+
+
+def test_a_table_that_refuses_is_told_by_the_name_of_its_error(aws):
+    """Every operation turns AWS's error into the application's own, without the message."""
+    aws.answers.append((400, {"__type": "x#AccessDeniedException", "Message": "Jane Secret"}))
+    parked_events = ParkedEventsTable(TABLE)
+
+    for operation in (
+        lambda: parked_events.park("archive", _of("A", 1), "Sqs.SqsException"),
+        lambda: parked_events.park_behind("archive", _of("A", 1)),
+        lambda: parked_events.parked_groups("archive", [A]),
+    ):
+        with pytest.raises(ParkedEventsUnavailableError, match=r"^\w+: AccessDeniedException$"):
+            operation()

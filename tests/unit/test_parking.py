@@ -1,0 +1,116 @@
+"""Unit tier, `parking.parking`: proves the rule "while a sequence is parked, its further events are parked behind".
+
+The store is a fake in memory; test_parked_events.py holds the real one to the same behaviour.
+"""
+
+from domain.events import to_group_id
+from domain.lanes import Lane, entries_of
+from parking.parking import park, select
+from tests.builders import lanes, numbers
+from tests.fakes import ParkedEventsInMemory
+
+A, B, C = (to_group_id(mark) for mark in "ABC")
+
+
+def _stored(store: ParkedEventsInMemory, client: str = "archive") -> dict[str, list[int]]:
+    return {group: numbers(held) for (of, group), held in store.sequences.items() if of == client}
+
+
+def _to_send(of_lanes: list[Lane]) -> list[list[int]]:
+    return [numbers(entries_of(lane)) for lane in of_lanes]
+
+
+def _parked(store: ParkedEventsInMemory, mark: str, client: str = "archive") -> None:
+    (lane,) = lanes([mark])
+    park({"client": client, "lane": lane, "refused": None, "error": "Sqs.SqsException"}, store)
+
+
+def test_a_failed_call_parks_each_sequence_in_order():
+    """Null for `refused` parks the whole lane's marks, each as a sequence of its own with the error."""
+    store = ParkedEventsInMemory()
+    (lane,) = lanes(["A", "B", "A", "C", "A"])
+
+    rest = park({"client": "archive", "lane": lane, "refused": None, "error": "Sqs.QueueDoesNotExist"}, store)
+
+    assert _stored(store) == {A: [1, 3, 5], B: [2], C: [4]}
+    assert set(store.errors) == {"Sqs.QueueDoesNotExist"}
+    assert (rest["count"], rest["parked"]) == (0, 5)
+
+
+def test_refused_events_are_parked_with_their_followers_alone():
+    """The other marks of the wave were accepted: they are not parked, and their next events go on."""
+    store = ParkedEventsInMemory()
+    (lane,) = lanes(["A", "B", "A", "B", "C"])
+
+    rest = park({"client": "archive", "lane": lane, "refused": ["1"], "error": "Sqs.InvalidContents"}, store)
+
+    assert _stored(store) == {B: [2, 4]}
+    assert _to_send([rest]) == [[3]]
+
+
+def test_events_behind_a_parked_sequence_are_held_and_the_rest_goes_on():
+    """Of the lanes, exactly the parked sequence's events are taken out, and stored behind it in order."""
+    store = ParkedEventsInMemory()
+    _parked(store, "A")
+
+    selected = select({"client": "archive", "lanes": lanes(["B", "A", "A", "C"])}, store)
+
+    assert _stored(store) == {A: [1, 2, 3]}
+    assert _to_send(selected) == [[1, 4]]
+    assert [lane["parked"] for lane in selected] == [2]
+
+
+def test_a_client_is_held_back_for_its_own_sequences_alone():
+    """What is parked for one client parks nothing of another's."""
+    store = ParkedEventsInMemory()
+    _parked(store, "A", client="failing")
+
+    selected = select({"client": "archive", "lanes": lanes(["A", "B"])}, store)
+
+    assert _to_send(selected) == [[1, 2]]
+    assert _stored(store) == {}
+
+
+def test_all_lanes_are_asked_for_in_one_go():
+    """However many lanes, the store is asked once, for each group once."""
+    store = ParkedEventsInMemory()
+    marks = [str(number) for number in range(25)]
+
+    selected = select({"client": "archive", "lanes": lanes(marks + marks)}, store)
+
+    assert [sorted(asked) for asked in store.asked] == [sorted(map(to_group_id, marks))]
+    assert len(selected) == 3
+
+
+def test_a_sequence_that_ends_before_the_append_is_sent():
+    """A redrive that empties the sequence between check and append leaves its events in their lane."""
+    store = ParkedEventsInMemory()
+    _parked(store, "A")
+    store.end_after("archive", A, appended=0)
+
+    selected = select({"client": "archive", "lanes": lanes(["A", "B", "A"])}, store)
+
+    assert _to_send(selected) == [[1, 2, 3]]
+    assert [lane["parked"] for lane in selected] == [0]
+
+
+def test_a_sequence_that_ends_during_the_append_sends_only_what_came_too_late():
+    """What was appended the redrive delivers; what found the sequence ended follows in its lane."""
+    store = ParkedEventsInMemory()
+    _parked(store, "A")
+    store.end_after("archive", A, appended=2)
+
+    selected = select({"client": "archive", "lanes": lanes(["A", "A", "A", "B"])}, store)
+
+    assert _to_send(selected) == [[4, 3]]
+    assert [lane["parked"] for lane in selected] == [2]
+
+
+def test_a_batch_that_is_all_held_leaves_lanes_with_nothing_to_send():
+    """A lane that was emptied has no waves, and says how many events it held back."""
+    store = ParkedEventsInMemory()
+    _parked(store, "A")
+
+    (lane,) = select({"client": "archive", "lanes": lanes(["A", "A"])}, store)
+
+    assert lane == {"waves": [], "cursor": 0, "count": 0, "parked": 2}

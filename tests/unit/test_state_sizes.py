@@ -1,0 +1,290 @@
+"""Unit tier, sizes: proves that no state of an execution can pass 262,144 bytes, whatever the events.
+
+Every input and output of every state of deliver-events.asl.json is built here as JSON, in its widest
+spelling, from what the real packer, validator, planner and parking make of the records. SQS, Lambda and
+Step Functions add what they are documented to answer; that they add no more cannot be proven offline.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, cycle, islice
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from converter.conversion import input_of
+from domain.batches import STATE_BYTES, Batch, budget, cost, pack
+from domain.contract import Violation
+from domain.events import convert
+from domain.lanes import Lane, part
+from parking.parking import select
+from tests.builders import client, item, record
+from tests.fakes import ParkedEventsInMemory, VerdictContract
+from validator.validation import validate
+
+# Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
+# already makes several full batches of every kind.
+_STREAM_BYTES = 1_000_000
+_ARN = "arn:aws:lambda:eu-west-2:123456789012:function:" + "f" * 140
+
+# What a character of the table costs in JSON within JSON: 1, 3, 4, 7 and 14 bytes.
+_FILLERS = ["x", '"', "\\", "\x01", "é", "\ufffe", "\U0001f600"]
+_LONGEST_VIOLATION = Violation("/" + "p" * 99, "unevaluatedProperties")
+_VERDICTS = {
+    "all valid": lambda number: [],
+    "all rejected": lambda number: [_LONGEST_VIOLATION] * 25,
+    "all rejected, one rule each": lambda number: [_LONGEST_VIOLATION],
+    "mixed": lambda number: [_LONGEST_VIOLATION] * 5 if number % 2 else [],
+}
+
+
+def _contract(kind: str) -> Any:
+    numbers = count()
+    return VerdictContract(lambda body: _VERDICTS[kind](next(numbers)))
+
+
+def _deciding(violations: list[Violation]) -> Any:
+    return VerdictContract(lambda body: violations)
+
+
+def _lambda_answer(payload: Any) -> dict[str, Any]:
+    """Return what `lambda:invoke` hands to a ResultSelector."""
+    headers = {
+        "Connection": ["keep-alive"],
+        "Content-Length": ["262144"],
+        "Content-Type": ["application/json"],
+        "Date": ["Sun, 01 Mar 2026 09:30:00 GMT"],
+        "X-Amz-Executed-Version": ["$LATEST"],
+        "x-amzn-Remapped-Content-Length": ["0"],
+        "x-amzn-RequestId": ["52fdfc07-2182-454f-963f-5f0f9a621d72"],
+        "X-Amzn-Trace-Id": ["root=1-67c2d1b8-" + "0" * 24 + ";parent=" + "0" * 16 + ";sampled=1"],
+    }
+    metadata = {"AllHttpHeaders": headers, "HttpHeaders": headers, "HttpStatusCode": 200}
+    return {
+        "ExecutedVersion": "$LATEST",
+        "Payload": payload,
+        "SdkHttpMetadata": metadata,
+        "SdkResponseMetadata": {"RequestId": "52fdfc07-2182-454f-963f-5f0f9a621d72"},
+        "StatusCode": 200,
+    }
+
+
+def _sqs_answer() -> dict[str, Any]:
+    """Return the widest answer of SendMessageBatch: ten entries, and each in the wider of its two shapes."""
+    failed = {"Id": "0", "Code": "ReceiptHandleIsInvalid", "Message": "m" * 500, "SenderFault": False}
+    accepted = {
+        "Id": "0",
+        "MD5OfMessageAttributes": "0" * 32,
+        "MD5OfMessageBody": "0" * 32,
+        "MD5OfMessageSystemAttributes": "0" * 32,
+        "MessageId": "52fdfc07-2182-454f-963f-5f0f9a621d72",
+        "SequenceNumber": "18849496460467696128",
+    }
+    return {"Failed": [failed] * 10, "Successful": [accepted] * 10}
+
+
+def _lane_states(of: dict[str, str], lane: Lane) -> Iterator[tuple[str, Any]]:
+    iteration = {"client": of["name"], "queueUrl": of["queueUrl"], "lane": lane}
+    refused = [str(position) for position in range(10)]
+    sent = iteration | {"sent": _sqs_answer()}
+    error = {"Error": "Sqs.KmsAccessDeniedException", "Cause": "c" * 4_000}
+    resent = sent | {"resent": {"refused": refused, "errors": [error["Error"]] * 10}, "error": error}
+    yield "Send Lanes, iteration", iteration
+    yield "Send Wave, sent", sent
+    yield "Send Refused Alone, resent", resent
+    request = {"client": of["name"], "lane": lane, "refused": refused, "error": error["Error"]}
+    yield "Park, request", {"FunctionName": _ARN, "Payload": request}
+    for named, ids in (("all", None), ("none", []), ("one", ["0"])):
+        parted = part(lane, ids).lane
+        yield f"Park {named}, answer", _lambda_answer(parted)
+        yield f"Park {named}, output", resent | {"lane": parted}
+
+
+def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Iterator[tuple[str, Any]]:
+    execution = json.loads(input_of(batch, clients))
+    yield "execution, input", execution
+    yield "Validate Events, request", {"FunctionName": _ARN, "Payload": execution}
+    validated = validate(execution["batch"]["events"], clients, _contract(kind))
+    yield "Validate Events, answer", _lambda_answer(validated)
+    state = {"batch": validated, "clients": clients}
+    yield "Validate Events, output", state
+    for rejected in validated["rejected"]:
+        yield "Quarantine Event, input", rejected
+    state |= {"parked": {"clients": [of["name"] for of in clients]}}
+    yield "Find Parked Sequences, output", state
+
+    widest = max(clients, key=lambda of: len(of["name"]) + len(of["queueUrl"]))
+    lanes = validated["lanes"]
+    iteration = {"client": widest["name"], "queueUrl": widest["queueUrl"], "hasParked": True, "batch": {"lanes": lanes}}
+    parked_per_lane = [sum(map(len, lane["waves"])) for lane in lanes]
+    yield "Deliver To Clients, iteration", iteration
+    yield "Send Lanes, output", iteration | {"parked": parked_per_lane}
+    yield "Select Events, request", {"FunctionName": _ARN, "Payload": {"client": widest["name"], "lanes": lanes}}
+    selected = select({"client": widest["name"], "lanes": lanes}, ParkedEventsInMemory())
+    yield "Select Events, answer", _lambda_answer({"lanes": selected})
+    yield "Select Events, output", iteration | {"batch": {"lanes": selected}}
+    for lane in lanes:
+        yield from _lane_states(widest, lane)
+
+    deliveries = [{"client": of["name"], "parkedPerLane": parked_per_lane} for of in clients]
+    yield "Deliver To Clients, output", state | {"deliveries": deliveries}
+    yield "Batch Handled, output", {"counts": validated["counts"], "clients": deliveries}
+
+
+def _assert_within_limits(records: list[dict[str, Any]], clients: Sequence[dict[str, str]], kind: str) -> list[Batch]:
+    batches = list(pack(records, budget(clients)))
+    sequence_numbers = [event.sequence_number for batch in batches for event in batch.events]
+    assert sequence_numbers == [one["dynamodb"]["SequenceNumber"] for one in records]
+    for batch in batches:
+        for name, value in _states(batch, clients, kind):
+            size = len(json.dumps(value))
+            assert size <= STATE_BYTES, f"{name}: {size} bytes, {len(batch.events)} events"
+    return batches
+
+
+def _record_of(number: int, size: int, filler: str, marks: int) -> dict[str, Any]:
+    """Return a record whose item takes about `size` bytes in the table."""
+    whole = item(number, f"M {number % marks}")
+    bare = len(convert(record(whole)).body)
+    return record(whole | {"unknown": {"S": filler * (max(0, size - bare) // len(filler.encode()))}}, number)
+
+
+def _small_record(number: int, marks: int) -> dict[str, Any]:
+    """Return a record of some 100 bytes: more of them go into a batch than of anything that is valid."""
+    return record({"eventId": {"S": f"{number}"}, "mark": {"S": f"{number % marks}"}, "v": {"N": "1"}}, number)
+
+
+def _clients(count: int, name_length: int = 20) -> list[dict[str, str]]:
+    return [client(f"{number:02}".ljust(name_length, "n")[:name_length]) for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What an invocation brings, by its dimensions; sizes and fillers take turns."""
+
+    sizes: list[int]
+    fillers: list[str]
+    count: int
+    marks: int
+    clients: int
+    name_length: int
+    kind: str
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records, as many of them as a stream's invocation holds."""
+        fitting = max(1, min(self.count, _STREAM_BYTES * len(self.sizes) // sum(self.sizes)))
+        shapes = islice(zip(cycle(self.sizes), cycle(self.fillers), strict=False), fitting)
+        return [_record_of(number, size, filler, self.marks) for number, (size, filler) in enumerate(shapes)]
+
+
+_INVOCATIONS = st.builds(
+    Invocation,
+    sizes=st.lists(
+        st.one_of(st.integers(100, 2_000), st.integers(2_000, 30_000), st.integers(30_000, 400_000)),
+        min_size=1,
+        max_size=4,
+    ),
+    fillers=st.lists(st.sampled_from(_FILLERS), min_size=1, max_size=3),
+    count=st.integers(1, 1_000),
+    marks=st.sampled_from([1, 2, 9, 10, 11, 100, 1_000]),
+    clients=st.integers(1, 40),
+    name_length=st.integers(2, 60),
+    kind=st.sampled_from(sorted(_VERDICTS)),
+)
+
+
+@settings(max_examples=40)
+@given(_INVOCATIONS)
+def test_no_state_can_pass_what_step_functions_allows(invocation):
+    """Over event sizes, 1 to 1,000 records, 1 to 40 clients, any mix of marks and verdicts: every state fits."""
+    clients = _clients(invocation.clients, invocation.name_length)
+
+    _assert_within_limits(invocation.records(), clients, invocation.kind)
+
+
+@pytest.mark.parametrize("kind", sorted(_VERDICTS))
+@pytest.mark.parametrize("marks", [1, 1_000])
+def test_the_smallest_events_fit_in_any_number(kind, marks):
+    """A thousand events of some 100 bytes: what carries them outweighs them, and still fits."""
+    batches = _assert_within_limits([_small_record(number, marks) for number in range(1_000)], _clients(40), kind)
+
+    assert len(batches) < 10
+
+
+@pytest.mark.parametrize("kind", sorted(_VERDICTS))
+@pytest.mark.parametrize("filler", _FILLERS)
+def test_the_largest_events_fit_or_go_without_their_body(kind, filler):
+    """Events of 400 KB of any character become events that fit, beside small ones that keep their bodies."""
+    records = [_record_of(1, 400_000, filler, 10), _record_of(2, 500, filler, 10), _record_of(3, 400_000, filler, 10)]
+
+    (batch,) = _assert_within_limits(records, _clients(40), kind)
+
+    assert [bool(event.unfit) for event in batch.events] == [True, False, True]
+
+
+@pytest.mark.parametrize("kind", sorted(_VERDICTS))
+@pytest.mark.parametrize("filler", _FILLERS)
+def test_an_event_that_just_fits_fits_every_state(kind, filler):
+    """The largest event that keeps its body leaves room for whatever the states add to it."""
+    clients = _clients(1)
+    empty = cost(convert(_record_of(1, 0, filler, 1)))
+    grown = cost(convert(record(item(1, "M 0") | {"unknown": {"S": filler}}))) - empty
+    largest = record(item(1, "M 0") | {"unknown": {"S": filler * ((budget(clients) - empty) // grown - 10)}})
+
+    (batch,) = _assert_within_limits([largest], clients, kind)
+
+    assert not batch.events[0].unfit
+    assert cost(batch.events[0]) > budget(clients) * 0.99
+
+
+@pytest.mark.parametrize("kind", sorted(_VERDICTS))
+@pytest.mark.parametrize("character", ['"', "\\", "é", "\U0001f600", "\ud800"])
+def test_the_longest_ids_and_keys_fit(kind, character):
+    """Marks and event ids as long as DynamoDB's keys, of characters that grow in ids and in JSON alike."""
+    width = len(character.encode("utf-8", "surrogatepass"))
+    mark, short = character * (2_048 // width), character * (128 // width)
+    records = [
+        record(item(number, text, eventId={"S": text}, unknown={"S": "x" * size}), number)
+        for number, (text, size) in enumerate(islice(cycle([(mark, 10), (short, 10), (mark, 400_000)]), 60))
+    ]
+
+    _assert_within_limits(records, _clients(40), kind)
+
+
+@pytest.mark.parametrize("name", ['"', "\\", "\x00", "\ud800"])
+def test_the_reasons_of_unfit_events_fit(name):
+    """A reason is a rule within JSON within JSON: whatever it quotes is counted as it grows."""
+    records = [record(item(number, **{name * 1_000: {"N": "x"}}), number) for number in range(1_000)]
+
+    batches = _assert_within_limits(records, _clients(40), "all valid")
+
+    assert all(event.unfit for batch in batches for event in batch.events)
+
+
+def test_the_widest_clients_fit():
+    """Forty clients with the longest names and queue URLs that are registered, every one with parked events."""
+    clients = [client(f"{n:02}".ljust(100, "n"), "https://x/MarkFanOutClient.fifo".ljust(256, "q")) for n in range(40)]
+    short_urls = [client(f"{n:02}".ljust(100, "n"), "https://x/MarkFanOutClient.fifo") for n in range(40)]
+
+    small = [_small_record(number, 1_000) for number in range(600)]
+    large = [_record_of(number, 24_500, "x", 1_000) for number in range(10)]
+    for of in (clients, short_urls):
+        for kind in _VERDICTS:
+            _assert_within_limits(small, of, kind)
+            _assert_within_limits(large, of, kind)
+
+
+@given(st.integers(0, 60), st.text(min_size=1, max_size=150), st.text(max_size=60), st.sampled_from(_FILLERS))
+def test_no_event_takes_more_in_any_shape_than_it_costs(size, mark, identity, filler):
+    """As an input, as the entry of a wave and as a rejected event with one violation, an event is below its cost."""
+    event = convert(record(item(1, mark, eventId={"S": identity}, unknown={"S": filler * size})))
+
+    shapes = [event.as_input()]
+    for violations in ([], [_LONGEST_VIOLATION]):
+        answer = validate([event.as_input()], [], _deciding(violations))
+        shapes += [*answer["rejected"], *answer["lanes"]]
+    assert len(shapes) == 3
+    assert max(len(json.dumps(shape)) for shape in shapes) <= cost(event)
