@@ -1,0 +1,121 @@
+"""Proves that the interpreter which runs the cases does what AWS does where the definition leans on it.
+
+Each expectation is what AWS documents, or what Jayway JsonPath does, on which AWS's paths are built. It
+also fails once a mend of interpreter.py is needed no longer. Whether AWS keeps to it is not proven.
+"""
+
+import time
+from typing import Any
+
+import pytest
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsDecl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.utils import json_path
+
+from tests.statemachine.interpreter import mended, run
+
+
+def _evaluated(expression: str, given: Any) -> Any:
+    machine = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Parameters": {"x.$": expression}, "End": True}}}
+    execution = run(machine, given)
+    assert execution.status == "SUCCEEDED", execution.cause
+    return execution.output["x"]
+
+
+def _is_present(path: str, given: Any) -> bool:
+    choice = {"Type": "Choice", "Choices": [{"Variable": path, "IsPresent": True, "Next": "Yes"}], "Default": "No"}
+    ends = {name: {"Type": "Pass", "End": True} for name in ("Yes", "No")}
+    return run({"StartAt": "A?", "States": {"A?": choice, **ends}}, given).visited[-1] == "Yes"
+
+
+def _items(*names: str) -> dict[str, Any]:
+    return {"Items": [{"sk": {"S": name}} for name in names]}
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b"]])
+def test_wildcard_gives_an_array_of_whatever_there_is(names: list[str]):
+    """A wildcard finds none, one or more values, and gives an array each time."""
+    assert _evaluated("$.Items[*].sk.S", _items(*names)) == names
+
+
+@pytest.mark.parametrize(
+    ("results", "refused"),
+    [
+        ([{"accepted": True}, {"accepted": True}], []),
+        ([{"accepted": True}, {"refusedId": "3"}], ["3"]),
+        ([{"refusedId": "1"}, {"accepted": True}, {"refusedId": "3"}], ["1", "3"]),
+    ],
+)
+def test_wildcard_passes_over_elements_without_the_field(results: list[Any], refused: list[str]):
+    """What has no such field is left out, in order, also when that is everything."""
+    assert _evaluated("$[*].refusedId", results) == refused
+
+
+@pytest.mark.parametrize(
+    ("sent", "present"),
+    [({}, False), ({"Failed": []}, False), ({"Failed": [{"Id": "0"}]}, True)],
+)
+def test_first_element_is_absent_from_nothing_and_from_an_empty_array(sent: dict[str, Any], present: bool):
+    """IsPresent on the first element says no, without an error, for an absent list and for an empty one."""
+    assert _is_present("$.sent.Failed[0]", {"sent": sent}) is present
+
+
+@pytest.mark.parametrize(("names", "contained"), [([], False), (["b"], False), (["b", "a"], True)])
+def test_array_contains(names: list[str], contained: bool):
+    """States.ArrayContains looks for the value as it is, in an empty array too."""
+    assert _evaluated("States.ArrayContains($.names, $.name)", {"names": names, "name": "a"}) is contained
+
+
+def test_an_id_finds_its_entry():
+    """An entry's Id, a text, is its place in its wave."""
+    given = {"waves": [[], ["a", "b", "c", "d"]], "cursor": 1, "Id": "3"}
+    wave = "States.ArrayGetItem($.waves, $.cursor)"
+    assert _evaluated(f"States.ArrayGetItem({wave}, States.StringToJson($.Id))", given) == "d"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The mends
+# ----------------------------------------------------------------------------------------------------------------------
+def test_moto_still_unpacks_what_a_wildcard_finds_alone():
+    """Without the mend, one match is given as it is; once it is not, the mend can go."""
+    assert json_path.extract_json("$.Items[*].sk.S", _items("a")) == "a"
+    with mended([]):
+        assert json_path.extract_json("$.Items[*].sk.S", _items("a")) == ["a"]
+
+
+def test_moto_still_names_the_errors_of_sqs_in_lower_case():
+    """Without the mend, SQS is "sqs" in error names; once it is not, the mend can go."""
+    normalise = state_task_service_aws_sdk.StateTaskServiceAwsSdk._normalise_service_error_name
+    assert normalise("sqs") == "sqs"
+    with mended([]):
+        assert normalise("sqs") == "Sqs"
+
+
+def test_moto_still_changes_shared_components_while_they_run():
+    """Without the mend, asking a component for its key gives it a field; once it does not, the mend can go."""
+    component = MaxAttemptsDecl(1)
+    fields = set(vars(component))
+    with mended([]):
+        assert component.heap_key == component.heap_key
+        assert set(vars(component)) == fields
+    assert component.heap_key
+    assert set(vars(component)) > fields
+
+
+def test_waits_are_noted_and_not_waited():
+    """An hour between two attempts is over at once; without the mend moto sleeps by the time module."""
+    assert retrier_decl.time is time
+    retrier = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 3600, "MaxAttempts": 2, "BackoffRate": 2}
+    task = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage", "Parameters": {}, "End": True}
+    execution = run({"StartAt": "A", "States": {"A": task | {"Retry": [retrier]}}}, {})
+    assert execution.waits == [3600, 7200]
+    assert [attempt.number for attempt in execution.calls("A")] == [0, 1, 2]
+
+
+def test_a_state_that_is_not_mocked_reaches_nobody():
+    """Without a client to call, a Task fails: no case can pass by an answer of some other service."""
+    task = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage", "Parameters": {}, "End": True}
+    execution = run({"StartAt": "A", "States": {"A": task}}, {})
+    assert (execution.status, execution.error) == ("FAILED", "States.Runtime")
+    assert "does not mock" in execution.cause

@@ -1,0 +1,308 @@
+"""Proves that every definition is one that AWS accepts and a reader can follow: nothing is run.
+
+It finds what no engine and no deployment to one would tell before AWS does (a transition to a missing
+state, a state nobody reaches, an error name that does not exist). It cannot say that the branches do
+what they are for: test_branches.py runs them.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from converter.conversion import input_of
+from domain.batches import pack
+from tests.statemachine import rules
+from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, substitutions, tasks
+from tests.statemachine.fields import Items, Shape, unknown_fields
+from tests.statemachine.times import longest, patience
+
+Rule = Callable[[Definition], Iterator[str]]
+
+every_definition = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+
+
+def _by_name(rule: Rule) -> str:
+    return rule.__name__
+
+
+def test_there_is_something_to_check():
+    """The definition that delivers events is among those that the other tests are given."""
+    assert "deliver-events.asl.json" in [file.name for file in FILES]
+
+
+@every_definition
+@pytest.mark.parametrize("rule", rules.RULES, ids=_by_name)
+def test_definition_keeps_the_rule(file: Path, rule: Rule):
+    """Every definition keeps every rule of rules.py."""
+    assert list(rule(load(file))) == []
+
+
+@every_definition
+def test_template_puts_in_exactly_what_the_definition_names(file: Path):
+    """A ${Name} that nobody replaces would reach AWS as it is; a replacement nobody names is left over."""
+    assert substitutions(load(file)) == set(machine_in_template(file)["DefinitionSubstitutions"])
+
+
+# The input of each machine, as far as it is known here; of any other machine everything is believed.
+_EVENT: dict[str, Any] = {
+    "dynamodb": {"Keys": {"mark": {"S": "AFC F7"}}, "NewImage": {"eventId": {"S": "1"}}, "SequenceNumber": "1"}
+}
+_INPUTS: dict[str, Shape] = {
+    "deliver-events.asl.json": {
+        "batch": {"events": Items(None)},
+        "clients": Items({"name": {}, "queueUrl": {}}),
+    },
+}
+
+
+@every_definition
+def test_paths_name_fields_that_are_there(file: Path):
+    """No path reads a field that the state before it does not leave: at run time that is States.Runtime."""
+    assert unknown_fields(load(file), _INPUTS.get(file.name)) == []
+
+
+def test_the_known_input_is_what_the_converter_writes():
+    """The fields that the test above starts from are those of the converter's own input."""
+    (batch,) = pack([_EVENT], bytes_per_batch=10_000)
+    written = json.loads(input_of(batch, [{"name": "a", "queueUrl": "b"}]))
+    known: Any = _INPUTS["deliver-events.asl.json"]
+    assert written.keys() == known.keys()
+    assert written["batch"].keys() == known["batch"].keys()
+    assert written["clients"][0].keys() == known["clients"].element.keys()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Time
+# ----------------------------------------------------------------------------------------------------------------------
+def test_a_client_that_never_answers_cannot_outlast_the_execution():
+    """The slowest way to find out that a client's queue is dead, and to park, fits into an execution.
+
+    Assumed: every call to the client's queue times out at every attempt, and every wait between them
+    has its full length (jitter only shortens it). The application's own functions and stores are slow
+    (each takes its whole TimeoutSeconds) but answer the first time; were they to fail, the batch fails
+    and comes again. One event is rejected, and every lane has one wave: a wave that times out takes all
+    the lane's later events of its marks with it, so a dead queue costs a lane this much once.
+    """
+    definition = load(_file("deliver-events.asl.json"))
+
+    def cost(name: str, state: dict[str, Any]) -> float:
+        return patience(state) if "queueUrl" in str(state["Parameters"]) else float(state["TimeoutSeconds"])
+
+    seconds, names = longest(definition, cost)
+    assert {"Send Wave", "Send Wave Again", "Send Refused Event", "Park Refused Events"} <= set(names)
+    assert seconds < definition["TimeoutSeconds"]
+
+
+@every_definition
+def test_no_single_task_can_outlast_the_execution(file: Path):
+    """Each Task gives up, with all its retries, before the machine does, so the failure has its own name."""
+    definition = load(file)
+    assert {
+        name: patience(task)
+        for name, task in tasks(definition).items()
+        if patience(task) >= definition["TimeoutSeconds"]
+    } == {}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The rules find what they are for
+# ----------------------------------------------------------------------------------------------------------------------
+_SOUND: Definition = {
+    "Comment": "A small definition that keeps every rule.",
+    "StartAt": "Send It",
+    "TimeoutSeconds": 60,
+    "States": {
+        "Send It": {
+            "Comment": "What is refused is tried once more by itself.",
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage",
+            "Parameters": {"QueueUrl.$": "$.queueUrl", "MessageBody": "x"},
+            "ResultPath": "$.sent",
+            "TimeoutSeconds": 5,
+            "Retry": [
+                {
+                    "ErrorEquals": [
+                        "Sqs.InvalidAddressException", "Sqs.InvalidSecurityException",
+                        "Sqs.KmsAccessDeniedException", "Sqs.KmsDisabledException", "Sqs.KmsInvalidKeyUsageException",
+                        "Sqs.KmsInvalidStateException", "Sqs.KmsNotFoundException", "Sqs.KmsOptInRequiredException",
+                        "Sqs.QueueDoesNotExistException", "Sqs.UnsupportedOperationException",
+                    ],
+                    "MaxAttempts": 0,
+                },
+                {
+                    "ErrorEquals": ["Sqs.RequestThrottledException", "States.Timeout"],
+                    "IntervalSeconds": 1,
+                    "BackoffRate": 2,
+                    "MaxAttempts": 3,
+                    "MaxDelaySeconds": 4,
+                    "JitterStrategy": "FULL",
+                },
+            ],
+            "Catch": [
+                {"ErrorEquals": ["Sqs.SqsException"], "ResultPath": "$.error", "Next": "Sent?"},
+                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Sent?"},
+            ],
+            "Next": "Sent?",
+        },
+        "Sent?": {
+            "Comment": "Both ways end well.",
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.queueUrl", "IsPresent": True, "Next": "Each Of Them"}],
+            "Default": "Done",
+        },
+        "Each Of Them": {
+            "Comment": "One after another.",
+            "Type": "Map",
+            "ItemsPath": "$.items",
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "INLINE"},
+                "StartAt": "Note It",
+                "States": {"Note It": {"Type": "Pass", "End": True}},
+            },
+            "Next": "Done",
+        },
+        "Done": {"Type": "Succeed"},
+    },
+}  # fmt: skip
+
+
+def _change(*path: Any, to: Any) -> Definition:
+    """Return the sound definition with one place changed."""
+    definition = copy.deepcopy(_SOUND)
+    node: Any = definition
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = to
+    return definition
+
+
+def _rename(old: str, new: str) -> Definition:
+    text = json.dumps(_SOUND).replace(f'"{old}"', f'"{new}"')
+    changed: Definition = json.loads(text)
+    return changed
+
+
+_SEND = ("States", "Send It")
+_EACH = ("States", "Each Of Them")
+_ALL = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Sent?"}
+_BROKEN: list[tuple[Rule, Definition, str]] = [
+    (rules.targets_exist, _change("StartAt", to="Nowhere"), "starts at Nowhere"),
+    (rules.targets_exist, _change(*_SEND, "Next", to="Nowhere"), "Send It leads to Nowhere"),
+    (rules.targets_exist, _change(*_SEND, "Catch", 0, "Next", to="Nowhere"), "Send It leads to Nowhere"),
+    (rules.targets_exist, _change("States", "Sent?", "Default", to="Nowhere"), "Sent? leads to Nowhere"),
+    (rules.targets_exist, _change(*_SEND, "Next", to="Note It"), "Send It leads to Note It"),
+    (rules.every_state_is_reached, _change("States", "Lost", to={"Type": "Succeed"}), "nothing leads to Lost"),
+    (rules.every_state_is_reached, _change("StartAt", to="Sent?"), "nothing leads to Send It"),
+    (rules.terminal_states_end, _change(*_EACH, "End", to=True), "Each Of Them needs either"),
+    (rules.terminal_states_end, _change("States", "Done", "Next", to="Sent?"), "Done cannot have"),
+    (rules.terminal_states_end, _change("States", "Sent?", to={"Type": "Choice", "Choices": []}), "no way on"),
+    (rules.names_are_unique, _rename("Note It", "Done"), "2 states are called Done"),
+    (rules.names_read_well, _rename("Done", "done"), "done is not Title Case"),
+    (rules.names_read_well, _rename("Done", "It Is All Done Now"), "It Is All Done Now is not Title Case"),
+    (rules.names_read_well, _rename("Sent?", "Sent"), "Sent is a Choice"),
+    (rules.names_read_well, _rename("Done", "Done?"), "Done? is a Succeed"),
+    (rules.everything_times_out, _change("States", "New", to={"Type": "Task"}), "New has no TimeoutSeconds"),
+    (rules.everything_times_out, {"StartAt": "A", "States": {}}, "the machine has no TimeoutSeconds"),
+    (rules.reasons_are_given, _change("Comment", to=""), "the machine has no Comment"),
+    (rules.reasons_are_given, _change(*_SEND, "Comment", to=""), "Send It has no Comment"),
+    (rules.reasons_are_given, _change(*_EACH, "Comment", to=""), "Each Of Them has no Comment"),
+    (rules.reasons_are_given, _change("States", "Sent?", "Comment", to=""), "Sent? has no Comment"),
+    (rules.all_errors_stand_last, _change(*_SEND, "Catch", to=[_ALL, _ALL]), "before others"),
+    (rules.all_errors_stand_last, _change(*_SEND, "Catch", 1, "ErrorEquals", to=["States.ALL", "X"]), "together"),
+    (rules.all_errors_stand_last, _change(*_SEND, "Retry", 1, "ErrorEquals", to=["States.ALL"]), "retries States.ALL"),
+    (
+        rules.retries_spread_out,
+        _change(*_SEND, "Retry", to=[{"ErrorEquals": ["States.Timeout"], "MaxAttempts": 1}]),
+        "without BackoffRate, IntervalSeconds, JitterStrategy, MaxDelaySeconds",
+    ),
+    (rules.permanent_errors_are_not_retried, _change(*_SEND, "Retry", 0, "MaxAttempts", to=1), "is permanent"),
+    (rules.permanent_errors_are_not_retried, _change(*_SEND, "Retry", to=[]), "QueueDoesNotExistException is perm"),
+    (rules.permanent_errors_are_not_retried, _change(*_SEND, "Retry", 1, "MaxAttempts", to=0), "which may pass"),
+    (
+        rules.errors_are_retried_once,
+        _change(*_SEND, "Retry", 0, "ErrorEquals", to=["States.Timeout"]),
+        "States.Timeout 2 times",
+    ),
+    (
+        rules.error_names_exist,
+        _change(*_SEND, "Retry", 1, "ErrorEquals", to=["Sqs.RequestThrottled"]),
+        "names Sqs.RequestThrottled,",
+    ),
+    (
+        rules.error_names_exist,
+        _change(*_SEND, "Retry", 1, "ErrorEquals", to=["DynamoDb.DynamoDbException"]),
+        "names DynamoDb.DynamoDbException,",
+    ),
+    (
+        rules.error_names_exist,
+        _change(*_SEND, "Catch", 0, "ErrorEquals", to=["ParkedEventsUnavailableError"]),
+        "names ParkedEventsUnavailableError,",
+    ),
+    (rules.only_jsonpath, _change("QueryLanguage", to="JSONata"), "machine is not in JSONPath"),
+    (rules.only_jsonpath, _change("States", "Done", "Output", to={}), "Done is not in JSONPath"),
+    (rules.only_jsonpath, _change(*_SEND, "Parameters", "MessageBody", to="{% $x %}"), "Send It holds"),
+    (rules.maps_are_inline, _change(*_EACH, "ItemProcessor", "ProcessorConfig", to={}), "Each Of Them does not say"),
+    (rules.keys_are_in_order, _change(*_SEND, "ResultSelector", to={}), "Send It has its keys in another order"),
+    (rules.keys_are_in_order, _change("States", "Done", "Colour", to="red"), "Done has Colour"),
+]
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=_by_name)
+def test_sound_definition_breaks_no_rule(rule: Rule):
+    """The definition from which the broken ones are made is sound, so each is broken in one place."""
+    assert list(rule(_SOUND)) == []
+
+
+@pytest.mark.parametrize(("rule", "definition", "complaint"), _BROKEN)
+def test_rule_finds_what_is_broken(rule: Rule, definition: Definition, complaint: str):
+    """A rule says which state of a broken definition breaks it, and how."""
+    assert complaint in "; ".join(rule(definition))
+
+
+def test_every_rule_is_shown_to_find_something():
+    """A rule without a definition that breaks it might be one that nothing can break."""
+    assert set(rules.RULES) == {rule for rule, _, _ in _BROKEN}
+
+
+def test_substitutions_are_found_wherever_they_stand():
+    """A ${Name} counts also inside a longer text, in an array and in a Map."""
+    definition = _change(*_EACH, "ItemProcessor", "States", "Note It", "Result", to=["a", "arn:${One}:${Two}"])
+    assert substitutions(definition) == {"One", "Two"}
+
+
+_GIVEN: Shape = {"queueUrl": {}, "items": Items({"id": {}})}
+
+
+@pytest.mark.parametrize(
+    ("definition", "complaint"),
+    [
+        (_change(*_SEND, "Parameters", "QueueUrl.$", to="$.queueURL"), "Send It reads $.queueURL"),
+        (_change(*_SEND, "Parameters", "QueueUrl.$", to="States.Format('{}', $.x)"), "Send It reads $.x"),
+        (_change("States", "Sent?", "Choices", 0, "Variable", to="$.sent.Failed[0]"), "Sent? reads $.sent.Failed[0]"),
+        (_change("States", "Sent?", "Choices", 0, "Variable", to="$.error.Error"), "Sent? reads $.error.Error"),
+        (_change(*_EACH, "ItemsPath", to="$.itemz"), "Each Of Them reads $.itemz"),
+        (_change(*_EACH, "ItemSelector", to={"i.$": "$$.Map.Item.Value.ID"}), "reads $$.Map.Item.Value.ID"),
+        (_change(*_EACH, "ResultSelector", to={"ids.$": "$[*].ID"}), "Each Of Them reads $[*].ID"),
+        (_change(*_EACH, "ItemProcessor", "States", "Note It", "OutputPath", to="$.name"), "Note It reads $.name"),
+    ],
+)
+def test_a_path_to_a_missing_field_is_found(definition: Definition, complaint: str):
+    """A path is held against what the states before it leave, in parameters, choices and Maps alike."""
+    assert unknown_fields(_SOUND, _GIVEN) == []
+    assert complaint in "; ".join(unknown_fields(definition, _GIVEN))
+
+
+def test_patience_adds_up_attempts_and_waits():
+    """Four attempts of 5 s and waits of 1, 2 and 4 s are 27 s; a longest delay cuts the waits."""
+    send = _SOUND["States"]["Send It"]
+    assert patience(send) == 27
+    assert patience(_change(*_SEND, "Retry", 1, "MaxDelaySeconds", to=1)["States"]["Send It"]) == 23
+
+
+def _file(name: str) -> Path:
+    (file,) = [file for file in FILES if file.name == name]
+    return file

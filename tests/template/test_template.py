@@ -1,0 +1,571 @@
+"""Proves what the templates promise: who may do what, what is kept and encrypted, which names the outside relies on.
+
+The templates go through the real SAM translator, without AWS. This cannot say that CloudFormation
+deploys the result, nor that the permissions suffice: the tiers that deploy to an engine do.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cfnlint.api  # type: ignore[import-untyped]
+import pytest
+
+from adapters.executions import READ_TIMEOUT_SECONDS
+from tests.statemachine.definitions import load, tasks
+from tests.template.translation import (
+    REGION,
+    ROOT,
+    Template,
+    arn,
+    granted,
+    of_type,
+    source,
+    statements,
+    translated,
+)
+
+MAIN, CLIENT = "template.yaml", "client.yaml"
+FUNCTIONS = ROOT / "functions"
+
+DAY = 24 * 60 * 60
+MACHINES = of_type(source(MAIN), "AWS::Serverless::StateMachine")
+MACHINE = "DeliverEventsStateMachine"
+MACHINE_ROLE = "DeliverEventsStateMachineRole"
+DEFINITION = load(ROOT / MACHINES[MACHINE]["DefinitionUri"])
+
+# Actions that know no resource (Service Authorization Reference), so that their statements hold a "*".
+_TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+_MACHINE_TRACING = _TRACING | {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
+_LOG_DELIVERY = {
+    "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+}  # fmt: skip
+_WITHOUT_RESOURCE = _MACHINE_TRACING | _LOG_DELIVERY | {"dynamodb:ListStreams"}
+
+both_templates = pytest.mark.parametrize("name", [MAIN, CLIENT])
+every_function = pytest.mark.parametrize("function", sorted(of_type(translated(MAIN), "AWS::Lambda::Function")))
+every_machine = pytest.mark.parametrize("machine", MACHINES)
+every_queue = pytest.mark.parametrize(
+    ("name", "queue"),
+    [(name, queue) for name in (MAIN, CLIENT) for queue in of_type(translated(name), "AWS::SQS::Queue")],
+)
+
+
+@pytest.fixture
+def template() -> Template:
+    """The main template after the SAM transform."""
+    return translated(MAIN)
+
+
+def _function(template: Template, name: str) -> dict[str, Any]:
+    return of_type(template, "AWS::Lambda::Function")[name]
+
+
+def _machine(template: Template, name: str) -> dict[str, Any]:
+    return of_type(template, "AWS::StepFunctions::StateMachine")[name]
+
+
+def _definition(machine: str) -> dict[str, Any]:
+    return load(ROOT / MACHINES[machine]["DefinitionUri"])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The names on the outside
+# ----------------------------------------------------------------------------------------------------------------------
+def test_outputs_are_those_that_others_read(template: Template):
+    """The names of the outputs are what people, scripts and clients' stacks rely on."""
+    assert template["Outputs"].keys() >= {
+        "QueueName", "QueueARN", "ClientQueueName", "ClientQueueARN",
+        "StateMachineArn", "QuarantineQueueUrl", "ParkedEventsTableName", "ClientsPath",
+    }  # fmt: skip
+
+
+def test_parameters_have_the_known_names_and_defaults(template: Template):
+    """A deployment needs no parameter, and those that there are have the documented names."""
+    assert template["Parameters"].keys() == {
+        "EventStreamArn", "BatchSize", "LogExecutionData", "PythonRuntime", "Architecture",
+    }  # fmt: skip
+    assert all("Default" in parameter for parameter in template["Parameters"].values())
+
+
+@both_templates
+def test_parameters_are_described_and_constrained(name: str):
+    """A wrong parameter is refused before anything is deployed, and every one says what it is for."""
+    for parameter, body in source(name)["Parameters"].items():
+        assert body.get("Description"), parameter
+        assert {"AllowedPattern", "AllowedValues"} & body.keys() or {"MinValue", "MaxValue"} <= body.keys(), parameter
+        if "AllowedPattern" in body and "Default" in body:
+            assert re.search(body["AllowedPattern"], body["Default"]), parameter
+
+
+@pytest.mark.parametrize("name", [MAIN, CLIENT, "local/mark-api.yaml"])
+def test_outputs_are_described(name: str):
+    """Every output says what it is."""
+    assert [output for output, body in source(name)["Outputs"].items() if not body.get("Description")] == []
+
+
+@every_machine
+def test_event_data_stay_out_of_the_logs_by_default(template: Template, machine: str):
+    """Events are personal data: whoever wants them in the execution logs has to say so."""
+    assert template["Parameters"]["LogExecutionData"]["Default"] == "false"
+    logging = _machine(template, machine)["LoggingConfiguration"]
+    assert logging["IncludeExecutionData"] == {"Ref": "LogExecutionData"}
+
+
+def test_queues_have_the_names_of_the_original_application(template: Template):
+    """The two queues that others read have fixed names; no other resource but log groups has one."""
+    queues = of_type(template, "AWS::SQS::Queue")
+    assert {name: queue["QueueName"] for name, queue in queues.items() if "QueueName" in queue} == {
+        "FanOutQueue": "MarkFanOutQueue.fifo",
+        "ClientQueue": "MarkFanOutClientQueue.fifo",
+    }
+    assert "BucketName" not in of_type(template, "AWS::S3::Bucket")["UndeliveredRecordsBucket"]
+    assert "TableName" not in of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Who may do what
+# ----------------------------------------------------------------------------------------------------------------------
+def test_every_function_and_machine_has_a_role_of_its_own(template: Template):
+    """No role is shared, none is left over, and SAM had to make none."""
+    users = [function["Role"] for function in of_type(template, "AWS::Lambda::Function").values()]
+    users += [machine["RoleArn"] for machine in of_type(template, "AWS::StepFunctions::StateMachine").values()]
+    roles = Counter(user["Fn::GetAtt"][0] for user in users)
+    assert roles == Counter(of_type(template, "AWS::IAM::Role").keys())
+
+
+def test_roles_have_no_managed_policies(template: Template):
+    """What a role may do is written here, not kept by somebody else."""
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role, name
+    assert of_type(template, "AWS::IAM::ManagedPolicy") == {}
+
+
+def test_roles_are_trusted_to_the_service_that_uses_them(template: Template):
+    """Lambda assumes the functions' roles, Step Functions the machines', the latter only for this account."""
+    machines = {
+        machine["RoleArn"]["Fn::GetAtt"][0]
+        for machine in of_type(template, "AWS::StepFunctions::StateMachine").values()
+    }
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        service = "states.amazonaws.com" if name in machines else "lambda.amazonaws.com"
+        assert (trust["Principal"], trust["Action"]) == ({"Service": service}, "sts:AssumeRole"), name
+        if name in machines:
+            assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_roles_name_one_action_and_its_resources_per_statement(template: Template):
+    """A statement is about one action on named resources, except for actions that know no resource."""
+    for role in of_type(template, "AWS::IAM::Role"):
+        for statement in granted(template, role):
+            actions = set(statement.actions)
+            assert statement.body["Effect"] == "Allow"
+            assert not any("*" in action for action in actions), (role, actions)
+            if actions <= _WITHOUT_RESOURCE:
+                continue
+            assert len(actions) == 1, (role, actions)
+            assert statement.resources, (role, actions)
+            assert not {"*", ""} & {json.dumps(resource).strip('"') for resource in statement.resources}, (
+                role,
+                actions,
+            )
+
+
+@both_templates
+def test_nobody_is_let_in_who_is_not_named(name: str):
+    """No statement that allows something is for everybody."""
+    allowing = [statement for statement in statements(translated(name)) if statement.body["Effect"] == "Allow"]
+    assert [statement for statement in allowing if "*" in json.dumps(statement.body.get("Principal", ""))] == []
+
+
+# What a Task of the definition needs (Step Functions Developer Guide, IAM policies for integrated services):
+# the action, and the parameter that names the resource.
+_NEEDS = {
+    "lambda:invoke": ("lambda:InvokeFunction", "FunctionName"),
+    "aws-sdk:sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
+    "aws-sdk:sqs:sendMessageBatch": ("sqs:SendMessage", "QueueUrl"),
+    "aws-sdk:dynamodb:query": ("dynamodb:Query", "TableName"),
+}
+_CLIENT_QUEUES = {
+    "Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:MarkFanOutClient*.fifo",
+}
+
+
+def _needed_by(definition: dict[str, Any], replacements: dict[str, Any]) -> set[tuple[str, str]]:
+    needed = set()
+    for task in tasks(definition).values():
+        action, parameter = _NEEDS[task["Resource"].removeprefix("arn:aws:states:::")]
+        value = task["Parameters"].get(parameter)
+        if value is None:
+            needed.add((action, json.dumps(_CLIENT_QUEUES)))  # from the client's registration
+            continue
+        replacement = replacements[re.fullmatch(r"\$\{(\w+)}", value)[1]]  # type: ignore[index]
+        needed.add((action, json.dumps(arn(replacement["Ref"]) if "Ref" in replacement else replacement)))
+    return needed
+
+
+@every_machine
+def test_machine_may_do_what_its_definition_does_and_no_more(template: Template, machine: str):
+    """The role's actions and resources are exactly those that the definition's Tasks call."""
+    allowed = {
+        (action, json.dumps(resource))
+        for statement in granted(template, f"{machine}Role")
+        for action in statement.actions
+        for resource in statement.resources
+        if action not in _MACHINE_TRACING | _LOG_DELIVERY
+    }
+    assert _machine(template, machine)["RoleArn"] == arn(f"{machine}Role")
+    assert allowed == _needed_by(_definition(machine), _machine(template, machine)["DefinitionSubstitutions"])
+
+
+@every_machine
+def test_machine_may_log_and_trace(template: Template, machine: str):
+    """Without these actions an execution leaves nothing to look at in the logs and the trace."""
+    actions = {action for statement in granted(template, f"{machine}Role") for action in statement.actions}
+    assert actions >= _LOG_DELIVERY | _MACHINE_TRACING
+
+
+def test_machine_reads_only_who_has_parked_events(template: Template):
+    """Of the table of parked events the machine reads the list of clients, never an event."""
+    (query,) = [statement for statement in granted(template, MACHINE_ROLE) if statement.actions == ["dynamodb:Query"]]
+    assert query.body["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["CLIENTS"]}}
+    read = DEFINITION["States"]["Find Parked Sequences"]["Parameters"]
+    assert read["KeyConditionExpression"] == "pk = :clients"
+    assert read["ExpressionAttributeValues"] == {":clients": {"S": "CLIENTS"}}
+
+
+def test_converter_starts_this_machine_and_reads_these_clients(template: Template):
+    """The converter's role is bound to the one machine, the one path, the one bucket."""
+    allowed = {statement.actions[0]: statement.resources for statement in granted(template, "ConverterFunctionRole")}
+    path = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/clients"
+    assert allowed["states:StartSyncExecution"] == [{"Ref": MACHINE}]
+    assert allowed["ssm:GetParametersByPath"] == [{"Fn::Sub": path}]
+    assert allowed["s3:PutObject"] == [{"Fn::Sub": "${UndeliveredRecordsBucket.Arn}/*"}]
+    assert allowed["s3:ListBucket"] == [arn("UndeliveredRecordsBucket")]
+    assert _function(template, "ConverterFunction")["Environment"]["Variables"]["CLIENTS_PATH"] == {
+        "Fn::Sub": "/${AWS::StackName}/clients"
+    }
+
+
+@pytest.mark.parametrize("queue", ["FanOutQueue", "QuarantineQueue"])
+def test_only_the_machine_writes_to_its_own_queues(template: Template, queue: str):
+    """What is in the fan-out queue was validated, what is in quarantine was rejected: by nobody else."""
+    denials = [
+        statement.body
+        for statement in statements(template)
+        if statement.owner == f"{queue}Policy" and statement.body["Sid"] == "DenyEveryOtherWriter"
+    ]
+    assert denials == [
+        {
+            "Sid": "DenyEveryOtherWriter",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:SendMessage",
+            "Resource": arn(queue),
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": arn(MACHINE_ROLE)}},
+        }
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What is kept, and how
+# ----------------------------------------------------------------------------------------------------------------------
+@every_queue
+def test_queues_are_fifo_encrypted_and_patient(name: str, queue: str):
+    """Every queue keeps order by group, encrypts, and holds a message for as long as SQS can: 14 days."""
+    properties = of_type(translated(name), "AWS::SQS::Queue")[queue]
+    assert properties["FifoQueue"] is True
+    assert properties["DeduplicationScope"] == "messageGroup"
+    assert properties["FifoThroughputLimit"] == "perMessageGroupId"
+    assert properties["SqsManagedSseEnabled"] is True
+    assert properties["MessageRetentionPeriod"] == 14 * DAY
+    assert "RedrivePolicy" not in properties, "a dead-letter queue breaks the order"
+
+
+@every_queue
+def test_queues_refuse_plain_http(name: str, queue: str):
+    """A policy on the queue itself denies every action to whoever comes without TLS."""
+    template = translated(name)
+    (policy,) = [
+        policy for policy in of_type(template, "AWS::SQS::QueuePolicy").values() if {"Ref": queue} in policy["Queues"]
+    ]
+    (denial,) = [
+        statement for statement in policy["PolicyDocument"]["Statement"] if statement["Sid"] == "DenyPlainHttp"
+    ]
+    assert denial == {
+        "Sid": "DenyPlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": arn(queue),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def test_parked_events_are_encrypted_and_can_be_restored(template: Template):
+    """The table of parked events is encrypted with a key of KMS and has point-in-time recovery."""
+    table = of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+def test_undelivered_records_are_private(template: Template):
+    """The bucket encrypts, is closed to the public in all four ways, knows no ACLs and refuses plain HTTP."""
+    bucket = of_type(template, "AWS::S3::Bucket")["UndeliveredRecordsBucket"]
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms")
+    assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(
+        ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+    )
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    (denial,) = [statement.body for statement in statements(template) if "s3:*" in statement.actions]
+    assert denial["Effect"] == "Deny"
+    assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert denial["Resource"] == [
+        arn("UndeliveredRecordsBucket"),
+        {"Fn::Sub": "${UndeliveredRecordsBucket.Arn}/*"},
+    ]
+
+
+@pytest.mark.parametrize("store", ["UndeliveredRecordsBucket", "ParkedEventsTable", "QuarantineQueue"])
+def test_undelivered_events_outlive_the_stack(template: Template, store: str):
+    """What was not delivered is nowhere else for long: deleting the stack does not delete it."""
+    resource = template["Resources"][store]
+    assert (resource["UpdateReplacePolicy"], resource["DeletionPolicy"]) == ("Retain", "RetainExceptOnCreate")
+
+
+@every_function
+def test_functions_log_to_a_group_of_their_own(template: Template, function: str):
+    """Each function has its own log group, which forgets, and may write to that one only."""
+    group = _function(template, function)["LoggingConfig"]["LogGroup"]["Ref"]
+    assert group == f"{function}LogGroup"
+    assert of_type(template, "AWS::Logs::LogGroup")[group]["RetentionInDays"] <= 30
+    allowed = {
+        statement.actions[0]: statement.resources
+        for statement in granted(template, f"{function}Role")
+        if statement.actions[0].startswith("logs:")
+    }
+    assert allowed == {action: [arn(group)] for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
+
+
+def test_every_log_group_belongs_to_somebody(template: Template):
+    """There is one log group per function and machine, and no other."""
+    owners = {*of_type(template, "AWS::Lambda::Function"), *of_type(template, "AWS::StepFunctions::StateMachine")}
+    assert of_type(template, "AWS::Logs::LogGroup").keys() == {f"{owner}LogGroup" for owner in owners}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# From the stream
+# ----------------------------------------------------------------------------------------------------------------------
+def test_stream_keeps_order_and_loses_nothing(template: Template):
+    """One batch of a shard at a time, from the oldest record, as often as it takes, and then to a bucket."""
+    (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionName"] == {"Ref": "ConverterFunction"}
+    assert mapping["ParallelizationFactor"] == 1
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert 0 < mapping["MaximumRecordAgeInSeconds"] < DAY
+    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": arn("UndeliveredRecordsBucket")}}
+    assert "TumblingWindowInSeconds" not in mapping
+    assert mapping.get("BisectBatchOnFunctionError", False) is False
+
+
+def test_stream_drops_only_records_without_an_event(template: Template):
+    """The filter lets through INSERT and MODIFY, and looks at nothing else."""
+    (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    (pattern,) = mapping["FilterCriteria"]["Filters"]
+    assert json.loads(pattern["Pattern"]) == {"eventName": ["INSERT", "MODIFY"]}
+
+
+def test_stream_is_the_one_that_the_role_may_read(template: Template):
+    """Mapping and role name the same stream: the given one, or the one that mark-api's stack exports."""
+    stream = {"Fn::If": ["ImportStream", {"Fn::ImportValue": "DynamoDBStreamArn"}, {"Ref": "EventStreamArn"}]}
+    (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    readers = [
+        statement.resources
+        for statement in granted(template, "ConverterFunctionRole")
+        if statement.actions[0] in ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream")
+    ]
+    assert template["Conditions"]["ImportStream"] == {"Fn::Equals": [{"Ref": "EventStreamArn"}, ""]}
+    assert mapping["EventSourceArn"] == stream
+    assert readers == [[stream]] * 3
+
+
+def test_whoever_waits_waits_longer_than_what_is_waited_for(template: Template):
+    """An execution ends before the converter's read time-out, and that before the converter itself.
+
+    The other way round, Lambda would end while the execution goes on, and start the next beside it.
+    """
+    converter = _function(template, "ConverterFunction")["Timeout"]
+    assert DEFINITION["TimeoutSeconds"] < READ_TIMEOUT_SECONDS < converter
+
+
+@every_machine
+def test_no_task_gives_up_on_a_function_that_still_runs(template: Template, machine: str):
+    """A Lambda Task waits at least as long as the function may take."""
+    replacements = _machine(template, machine)["DefinitionSubstitutions"]
+    invoked = {
+        name: task for name, task in tasks(_definition(machine)).items() if task["Resource"].endswith("lambda:invoke")
+    }
+    assert invoked
+    for name, task in invoked.items():
+        function = replacements[task["Parameters"]["FunctionName"].strip("${}")]["Fn::GetAtt"][0]
+        assert task["TimeoutSeconds"] >= _function(template, function)["Timeout"], name
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The machine and the functions
+# ----------------------------------------------------------------------------------------------------------------------
+def test_batches_run_as_express_executions(template: Template):
+    """A batch is one Express execution: the converter waits for its end."""
+    assert _machine(template, MACHINE)["StateMachineType"] == "EXPRESS"
+
+
+@every_machine
+def test_machine_is_traced_and_logged(template: Template, machine: str):
+    """Each execution can be opened in the console: level ALL, in a log group that needs no resource policy.
+
+    Step Functions wants the group's ARN with ":*" at its end. Fn::GetAtt gives it so on AWS
+    (CloudFormation, AWS::Logs::LogGroup, return values), so nothing must be put behind it.
+    """
+    properties = _machine(template, machine)
+    assert properties["TracingConfiguration"] == {"Enabled": True}
+    assert properties["LoggingConfiguration"]["Level"] == "ALL"
+    (destination,) = properties["LoggingConfiguration"]["Destinations"]
+    assert destination == {"CloudWatchLogsLogGroup": {"LogGroupArn": arn(f"{machine}LogGroup")}}
+    group = of_type(template, "AWS::Logs::LogGroup")[f"{machine}LogGroup"]
+    assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/states/")
+    assert group["RetentionInDays"] <= 30
+
+
+@every_function
+def test_functions_are_traced_and_log_json(template: Template, function: str):
+    """Every function is traced, logs JSON, and runs on the runtime and processor that the parameters say."""
+    properties = _function(template, function)
+    assert properties["TracingConfig"] == {"Mode": "Active"}
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+    assert properties["Runtime"] == {"Ref": "PythonRuntime"}
+    assert properties["Architectures"] == [{"Ref": "Architecture"}]
+
+
+@every_function
+def test_functions_have_the_settings_that_they_require(template: Template, function: str):
+    """The template sets what the function's modules require, and beside POWERTOOLS_* nothing else."""
+    variables = _function(template, function)["Environment"]["Variables"]
+    own = {name for name in variables if not name.startswith("POWERTOOLS_")}
+    assert {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"} <= variables.keys()
+    module, _, _ = _function(template, function)["Handler"].rpartition(".")
+    assert own == _required_by(module)
+
+
+@every_function
+def test_handlers_start_with_nothing_but_these_settings(template: Template, function: str):
+    """The handler can be imported and called in a process that has the template's environment and no other."""
+    properties = _function(template, function)
+    module, _, name = properties["Handler"].rpartition(".")
+    settings = {name: str(value) for name, value in properties["Environment"]["Variables"].items()}
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {module} as m; assert callable(m.{name})"],
+        cwd=FUNCTIONS,
+        env={"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def _required_by(module: str) -> set[str]:
+    """Return the settings that a module, or one of ours that it imports, asks for at import."""
+    required: set[str] = set()
+    seen: set[str] = set()
+    ahead = [module]
+    while ahead:
+        name = ahead.pop()
+        path = _source_of(name)
+        if path is None or name in seen:
+            continue
+        seen.add(name)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Import(names=names):
+                    ahead += [alias.name for alias in names]
+                case ast.ImportFrom(module=str(parent), names=names):
+                    ahead += [parent, *(f"{parent}.{alias.name}" for alias in names)]
+                case ast.Call(func=ast.Name(id="required"), args=[ast.Constant(value=str(setting))]):
+                    required.add(setting)
+    return required
+
+
+def _source_of(module: str) -> Path | None:
+    base = FUNCTIONS.joinpath(*module.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# A client's own stack
+# ----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "path"), [(MAIN, "/${AWS::StackName}/clients/original"), (CLIENT, "${ClientsPath}/${ClientName}")]
+)
+def test_registration_is_one_parameter_under_the_path(name: str, path: str):
+    """A client's registration is JSON with its queue's URL, under the path that the converter reads."""
+    registration = of_type(translated(name), "AWS::SSM::Parameter")["ClientRegistration"]
+    assert registration["Name"] == {"Fn::Sub": path}
+    assert registration["Type"] == "String"
+    assert json.loads(registration["Value"]["Fn::Sub"]) == {"queueUrl": "${ClientQueue}"}
+
+
+def test_clients_path_is_the_one_that_clients_register_under(template: Template):
+    """The output, the main stack's own registration and the default of client.yaml agree."""
+    stack = _samconfig()["deploy"]["parameters"]["stack_name"]
+    path = template["Outputs"]["ClientsPath"]["Value"]["Fn::Sub"]
+    assert path == "/${AWS::StackName}/clients"
+    assert path.replace("${AWS::StackName}", stack) == source(CLIENT)["Parameters"]["ClientsPath"]["Default"]
+
+
+def test_every_client_name_gives_a_queue_that_can_be_sent_to():
+    """Whatever name the template accepts gives a legal queue name, and one that the machine may send to."""
+    pattern = source(CLIENT)["Parameters"]["ClientName"]["AllowedPattern"]
+    queue_name = of_type(translated(CLIENT), "AWS::SQS::Queue")["ClientQueue"]["QueueName"]["Fn::Sub"]
+    longest = max((length for length in range(1, 200) if re.search(pattern, "a" * length)), default=0)
+    assert not re.search(pattern, "no spaces")
+    for name in ("a" * longest, "Archive", "a-1"):
+        assert re.search(pattern, name)
+        queue = queue_name.replace("${ClientName}", name)
+        assert re.fullmatch(r"MarkFanOutClient[A-Za-z0-9_-]*\.fifo", queue)
+        assert len(queue) <= 80, "SQS API Reference, CreateQueue"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The tools
+# ----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", [MAIN, CLIENT, "local/mark-api.yaml"])
+def test_cfn_lint_has_nothing_to_say(name: str):
+    """CloudFormation's linter finds neither errors nor warnings."""
+    matches = cfnlint.api.lint((ROOT / name).read_text("utf-8"), regions=[REGION])
+    assert [str(match) for match in matches] == []
+
+
+def test_sam_deploys_without_questions_or_parameters():
+    """`sam build && sam deploy` finds everything it needs in samconfig.toml."""
+    deploy = _samconfig()["deploy"]["parameters"]
+    assert deploy["stack_name"] == "mark-event-queue"
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert deploy["resolve_s3"] is True
+    assert "s3_bucket" not in deploy
+
+
+def _samconfig() -> dict[str, Any]:
+    config: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text("utf-8"))["default"]
+    return config
