@@ -2,7 +2,8 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format lock install
+CLIENT ?= original
+.PHONY: help demo up parked redrive test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -12,6 +13,12 @@ demo: install ## Run the real stack on this machine, tell it a story, print what
 
 up: install ## Leave the same stack running, and print how to put an event in and read a queue
 	@PYTHONPATH=functions $(RUN) -m local.up
+
+parked: install ## Tell what is parked, for whom, since when and why, on the stack of the environment's credentials
+	@PYTHONPATH=functions $(RUN) -m operate parked
+
+redrive: install ## Redrive what is parked for CLIENT, in order; python -m operate does more
+	@PYTHONPATH=functions $(RUN) -m operate redrive $(CLIENT)
 
 test: lint ## Run every check
 	@$(RUN) -m pytest

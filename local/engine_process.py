@@ -34,6 +34,17 @@ def mend_parameter_paths() -> None:
     iam_actions.extract_resource_arn = extract
 
 
+def mend_batch_permission() -> None:
+    """Let sqs:SendMessage allow SendMessageBatch, as on AWS: MiniStack asks for an action that does not exist."""
+
+    def extract(*request: Any, **options: Any) -> Any:
+        action = derived(*request, **options)
+        return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+    derived = iam_actions.extract_iam_action
+    iam_actions.extract_iam_action = extract
+
+
 def mend_state_machine_caller() -> None:
     """Let a state machine call as its role, over TLS: MiniStack has it call as the account's root, in plain."""
 
@@ -60,6 +71,7 @@ def mend_tls_port() -> None:
 if __name__ == "__main__":
     mend_sqs_batches()
     mend_parameter_paths()
+    mend_batch_permission()
     mend_state_machine_caller()
     mend_tls_port()
     ministack.app.main()

@@ -13,6 +13,7 @@ from local.engine import Engine
 from local.inspection import Executions
 from local.marks import Item, put_in_batches
 from local.queues import until
+from operate.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Session:
     queues: dict[str, str]
     """Queue URLs by client name, the fan-out queue's under "fan-out"."""
     executions: Executions
+    operated: Stack
+    """The same stack as operators see it."""
 
     def deliver(self, items: Sequence[Item]) -> None:
         """Put events into the table and wait until successful executions have carried them all."""
@@ -58,4 +61,6 @@ def deployed(*clients: str, progress: bool = False, **settings: str) -> Iterator
             sqs = running.client("sqs")
             queues["original"] = sqs.get_queue_url(QueueName=outputs["ClientQueueName"])["QueueUrl"]
             queues["fan-out"] = sqs.get_queue_url(QueueName=outputs["QueueName"])["QueueUrl"]
-            yield Session(running, outputs, queues, Executions(running, outputs["StateMachineArn"]))
+            yield Session(
+                running, outputs, queues, Executions(running, outputs["StateMachineArn"]), Stack(stack.STACK, running)
+            )

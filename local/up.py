@@ -36,7 +36,8 @@ The stack is running. In another shell:
 
   cd {ROOT}
   export AWS_ENDPOINT_URL={environment["AWS_ENDPOINT_URL"]} AWS_CA_BUNDLE={environment["AWS_CA_BUNDLE"]} \\
-         AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+         AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \\
+         AWS_DISABLE_HOST_PREFIX_INJECTION=true
   export PATH="$PWD/.venv/bin:$PATH"
 
 Put an event into the table:
@@ -52,6 +53,11 @@ See the executions, and one of them step by step:
 
   aws stepfunctions list-executions --state-machine-arn {session.outputs["StateMachineArn"]}
   aws stepfunctions get-execution-history --execution-arn …
+
+See what is parked and quarantined, and redrive what is parked for a client:
+
+  make parked
+  make redrive CLIENT=Insurer
 
 Subscribe another client, which gets its events within a minute:
 

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from domain.errors import ClientsUnavailableError
+from domain.errors import ClientsUnavailableError, UnknownClientError
 
 CACHE_SECONDS = 60
 
@@ -47,6 +47,18 @@ class Clients:
             if problem:
                 self._on_malformed(name, problem)
         return [{"name": name, "queueUrl": queue_url} for name, queue_url, problem in parsed if not problem]
+
+    def queue_url(self, name: str) -> str:
+        """Return the queue of one client.
+
+        Raises:
+            UnknownClientError: no client of this name is registered, or not in a way that makes sense.
+            ClientsUnavailableError: the parameters cannot be read.
+        """
+        urls = {client["name"]: client["queueUrl"] for client in self.registered()}
+        if name not in urls:
+            raise UnknownClientError(f"no client {name!r} is registered under {self._path}: {sorted(urls)} are")
+        return str(urls[name])
 
 
 def _parse(name: str, value: Any) -> tuple[str, str]:

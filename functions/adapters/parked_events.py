@@ -1,19 +1,21 @@
 """The table of parked events.
 
-Three kinds of item, by partition key `pk` and sort key `sk`:
+Four kinds of item, by partition key `pk` and sort key `sk`:
 
 | pk                          | sk                       | one per                                |
 |-----------------------------|--------------------------|----------------------------------------|
 | `CLIENTS`                   | client                   | client with anything parked            |
 | `CLIENT#<client>`           | group id                 | parked sequence of that client         |
 | `SEQUENCE#<client>#<group>` | sequence number, 40 wide | parked event of that sequence, in order |
+| `DISCARDED#<client>`        | time, group id, number   | event given up: by whom, when and why  |
 
 A sequence is parked as long as its item under `CLIENT#` exists. Every change to the two upper kinds
 raises their `version`, and they are only deleted at the version at which they were seen empty.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -21,7 +23,8 @@ from botocore.config import Config
 
 from adapters import AwsError, name_of
 from domain.errors import ParkedEventsUnavailableError
-from domain.lanes import Entry
+from domain.lanes import Entry, entry_of
+from domain.parked import ParkedSequence
 
 CLIENTS = "CLIENTS"
 
@@ -78,6 +81,120 @@ class ParkedEventsTable:
         """
         return self._append(client, entries, error="", only_if_parked=True)
 
+    def sequences(self, client: str, after: str, limit: int) -> list[ParkedSequence]:
+        """Return parked sequences of the client, ordered by group id, those behind `after`.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        start = {"ExclusiveStartKey": _key(_client_key(client), after)} if after else {}
+        answer = self._query(_client_key(client), Limit=limit, **start)
+        return [_sequence(item) for item in answer["Items"]]
+
+    def sequence(self, client: str, group_id: str) -> ParkedSequence | None:
+        """Return one parked sequence, or None when it is not parked.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        item = self._get(_client_key(client), group_id)
+        return _sequence(item) if item else None
+
+    def version(self, client: str, group_id: str) -> int:
+        """Return the version of a sequence, 0 when it is not parked; of the client itself for no group.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        item = self._get(*_place(client, group_id))
+        return int(item["version"]["N"]) if item else 0
+
+    def first_events(self, client: str, group_id: str, limit: int) -> list[Entry]:
+        """Return the first events of a sequence, in order.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        answer = self._query(_sequence_key(client, group_id), Limit=limit)
+        return [entry_of({name: value["S"] for name, value in item.items()}) for item in answer["Items"]]
+
+    def count(self, client: str, group_id: str) -> int:
+        """Return how many events are parked in a sequence.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        start: dict[str, Any] = {}
+        found = 0
+        while True:
+            answer = self._query(_sequence_key(client, group_id), Select="COUNT", **start)
+            found += answer["Count"]
+            if "LastEvaluatedKey" not in answer:
+                return int(found)
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def forget(self, client: str, entries: Sequence[Entry]) -> None:
+        """Take events, at most 25 (a wave has ten), out of the table.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not take all of it.
+        """
+        wanted: Any = [{"DeleteRequest": {"Key": _event_key(client, entry)}} for entry in entries]
+        while wanted:
+            answer = self._call("batch_write_item", RequestItems={self._table: wanted})
+            wanted = answer.get("UnprocessedItems", {}).get(self._table)
+
+    def end(self, client: str, group_id: str, version: int) -> bool:
+        """End a sequence (for no group: the mention of the client) unless it has changed since that version.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        try:
+            self._call(
+                "delete_item",
+                TableName=self._table,
+                Key=_key(*_place(client, group_id)),
+                ConditionExpression="attribute_not_exists(pk) OR version = :seen",
+                ExpressionAttributeValues={":seen": {"N": str(version)}},
+            )
+        except _ConditionNotMetError:
+            return False
+        return True
+
+    def note_error(self, client: str, group_id: str, error: str) -> None:
+        """Note why a sequence stays parked, if it still is.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not take it.
+        """
+        with suppress(_ConditionNotMetError):
+            self._call(
+                "update_item",
+                TableName=self._table,
+                Key=_key(_client_key(client), group_id),
+                UpdateExpression="SET #error = :error",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#error": "error"},
+                ExpressionAttributeValues={":error": {"S": error}},
+            )
+
+    def discard(self, client: str, entry: Entry, by: str, reason: str) -> None:
+        """Take an event out of the table and put it on record with who gave it up, when and why.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not take it.
+        """
+        now = _now()
+        number = _sequence_number(entry)
+        record = _item(client, entry) | _key(f"DISCARDED#{client}", f"{now}#{entry['MessageGroupId']}#{number}")
+        record |= {"discardedAt": {"S": now}, "discardedBy": {"S": by}, "reason": {"S": reason}}
+        put = {"Put": {"TableName": self._table, "Item": record}}
+        condition = {"ConditionExpression": "attribute_exists(pk)"}
+        delete = {"Delete": {"TableName": self._table, "Key": _event_key(client, entry)} | condition}
+        with suppress(_ConditionNotMetError):  # somebody else has given it up, or delivered it
+            self._call("transact_write_items", TransactItems=[delete, put])
+
     def _name(self, client: str, error: str) -> None:
         self._call("update_item", TableName=self._table, Key=_key(CLIENTS, client), **_raise_version(error))
 
@@ -92,24 +209,39 @@ class ParkedEventsTable:
             ]
             try:
                 self._call("transact_write_items", TransactItems=[{"Update": head | condition}, *puts])
-            except _SequenceEndedError:
+            except _ConditionNotMetError:
                 return entries[position:]
         return []
+
+    def _get(self, pk: str, sk: str) -> Any:
+        return self._call("get_item", TableName=self._table, Key=_key(pk, sk), ConsistentRead=True).get("Item")
+
+    def _query(self, pk: str, **options: Any) -> Any:
+        return self._call(
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+            **options,
+        )
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(**arguments)
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise _ConditionNotMetError from error
         except self._client.exceptions.TransactionCanceledException as error:
             reasons: Any = error.response.get("CancellationReasons", [{}])
             if reasons[0].get("Code") == "ConditionalCheckFailed":
-                raise _SequenceEndedError from error
+                raise _ConditionNotMetError from error
             raise ParkedEventsUnavailableError("transaction cancelled: another one was under way") from error
         except AwsError as error:
             raise ParkedEventsUnavailableError(f"{operation}: {name_of(error)}") from error
 
 
-class _SequenceEndedError(Exception):
-    """The sequence was not parked any more when an event was to be parked behind it."""
+class _ConditionNotMetError(Exception):
+    """The item was not, or not any more, as the write wanted it to be."""
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:
@@ -120,6 +252,31 @@ def _client_key(client: str) -> str:
     return f"CLIENT#{client}"
 
 
+def _sequence_key(client: str, group_id: str) -> str:
+    return f"SEQUENCE#{client}#{group_id}"
+
+
+def _place(client: str, group_id: str) -> tuple[str, str]:
+    return (_client_key(client), group_id) if group_id else (CLIENTS, client)
+
+
+def _event_key(client: str, entry: Entry) -> dict[str, Any]:
+    number = _sequence_number(entry).zfill(_SEQUENCE_NUMBER_WIDTH)
+    return _key(_sequence_key(client, entry["MessageGroupId"]), number)
+
+
+def _sequence_number(entry: Entry) -> str:
+    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
+
+
+def _sequence(item: Any) -> ParkedSequence:
+    return ParkedSequence(item["sk"]["S"], item["parkedSince"]["S"], item["error"]["S"])
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def _raise_version(error: str) -> dict[str, Any]:
     return {
         "UpdateExpression": "SET version = if_not_exists(version, :none) + :one, "
@@ -128,17 +285,16 @@ def _raise_version(error: str) -> dict[str, Any]:
         "ExpressionAttributeValues": {
             ":none": {"N": "0"},
             ":one": {"N": "1"},
-            ":now": {"S": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+            ":now": {"S": _now()},
             ":error": {"S": error},
         },
     }
 
 
 def _item(client: str, entry: Entry) -> dict[str, Any]:
-    sequence_number = entry["MessageAttributes"]["sequenceNumber"]["StringValue"]
-    return _key(f"SEQUENCE#{client}#{entry['MessageGroupId']}", sequence_number.zfill(_SEQUENCE_NUMBER_WIDTH)) | {
+    return _event_key(client, entry) | {
         "eventId": {"S": entry["MessageDeduplicationId"]},
         "groupId": {"S": entry["MessageGroupId"]},
-        "sequenceNumber": {"S": sequence_number},
+        "sequenceNumber": {"S": _sequence_number(entry)},
         "body": {"S": entry["MessageBody"]},
     }

@@ -56,28 +56,31 @@ def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator
     Records without a new image are skipped. An event too large for any batch travels without its
     body: it will be rejected and quarantined by its table key, while its neighbours go on.
     """
-    events: list[Event] = []
+    return split((_fitting(record, bytes_per_batch) for record in records if has_new_image(record)), bytes_per_batch)
+
+
+def split(events: Iterable[Event], bytes_per_batch: int) -> Iterator[Batch]:
+    """Yield the events as batches, in order, each as full as `bytes_per_batch` allows."""
+    gathered: list[Event] = []
     taken = 0
-    for record in records:
-        if not has_new_image(record):
-            continue
-        event = convert(record)
+    for event in events:
         size = cost(event)
-        if size > bytes_per_batch:
-            event = without_body(
-                event,
-                record,
-                f"too large for a batch: {len(event.body)} bytes of JSON, {size} with what carries it, "
-                f"of {bytes_per_batch}",
-            )
-            size = cost(event)
-        if events and taken + size > bytes_per_batch:
-            yield Batch(tuple(events))
-            events, taken = [], 0
-        events.append(event)
+        if gathered and taken + size > bytes_per_batch:
+            yield Batch(tuple(gathered))
+            gathered, taken = [], 0
+        gathered.append(event)
         taken += size
-    if events:
-        yield Batch(tuple(events))
+    if gathered:
+        yield Batch(tuple(gathered))
+
+
+def _fitting(record: Mapping[str, Any], bytes_per_batch: int) -> Event:
+    event = convert(record)
+    size = cost(event)
+    if size <= bytes_per_batch:
+        return event
+    told = f"{len(event.body)} bytes of JSON, {size} with what carries it, of {bytes_per_batch}"
+    return without_body(event, record, f"too large for a batch: {told}")
 
 
 def _quoted_length(ascii_json: str) -> int:

@@ -30,3 +30,11 @@ class ParkedEventsUnavailableError(MarkEventQueueError):
 
 class MalformedLaneError(MarkEventQueueError):
     """The state machine handed over something that is not a lane; a defect, never worth another try."""
+
+
+class RedriveRequestError(MarkEventQueueError):
+    """What was asked of a redrive cannot be done; never worth another try as it is."""
+
+
+class UnknownClientError(MarkEventQueueError):
+    """The client that was named is not registered, so there is no queue to redrive to."""

@@ -3,11 +3,11 @@
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from adapters.parked_events import ParkedEventsTable
 from adapters.settings import required
+from adapters.telemetry import count_for_client
 from domain.lanes import Lane
 from parking.parking import park, select
 
@@ -23,8 +23,7 @@ def park_handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
     lane = park(event, table)
     parked = lane["parked"] - event["lane"]["parked"]
     logger.warning("parked", client=event["client"], events=parked, error=event["error"])
-    metrics.add_dimension("client", event["client"])
-    metrics.add_metric("EventsParked", MetricUnit.Count, parked)
+    count_for_client(metrics, "EventsParked", event["client"], parked)
     return lane
 
 
@@ -33,6 +32,5 @@ def park_handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
 def select_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[Lane]]:
     """Park events behind parked sequences; answer with the lanes of those to send."""
     lanes = select(event, table)
-    metrics.add_dimension("client", event["client"])
-    metrics.add_metric("EventsParkedBehind", MetricUnit.Count, sum(lane["parked"] for lane in lanes))
+    count_for_client(metrics, "EventsParkedBehind", event["client"], sum(lane["parked"] for lane in lanes))
     return {"lanes": lanes}

@@ -1,6 +1,5 @@
 """Entry point of the validator function: wiring only."""
 
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -8,11 +7,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from domain.contract import load
-from validator.validation import validate
+from validator.validation import SCHEMAS, validate
 
 logger = Logger()
 metrics = Metrics()
-contract = load(Path(__file__).parent / "schemas")
+contract = load(SCHEMAS)
 
 
 @logger.inject_lambda_context

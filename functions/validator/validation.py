@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from domain.batches import budget
 from domain.contract import Contract, Violation
 from domain.lanes import entry_of, plan
+
+SCHEMAS = Path(__file__).parent / "schemas"
 
 Rejected = dict[str, Any]
 
@@ -40,5 +43,6 @@ def _rejected(event: Mapping[str, str], violations: Sequence[Violation]) -> Reje
         "MessageBody": event["body"],
         "MessageGroupId": event["groupId"],
         "MessageDeduplicationId": event["eventId"],
+        "SequenceNumber": event["sequenceNumber"] or "unknown",
         "Violations": json.dumps([violation._asdict() for violation in violations], separators=(",", ":")),
     }

@@ -30,6 +30,12 @@ def test_a_policy_could_not_name_a_parameter_path():
     assert iam_actions.extract_resource_arn(*request) == "*"
 
 
+def test_a_policy_would_have_to_name_an_action_that_does_not_exist():
+    """MiniStack asks for sqs:SendMessageBatch, where AWS asks for sqs:SendMessage."""
+    headers = {"x-amz-target": "AmazonSQS.SendMessageBatch"}
+    assert iam_actions.extract_iam_action("sqs", "POST", "/", headers, b"{}", {}) == "sqs:SendMessageBatch"
+
+
 def test_a_state_machine_would_call_as_root():
     """MiniStack signs a state's calls with the account's own key, and SQS believes the signature."""
     assert "Credential=test/" in inspect.getsource(stepfunctions._dispatch_aws_sdk_json)

@@ -1,0 +1,1 @@
+"""The redrive function: delivers what is parked, in order, or gives it up, on record."""

@@ -1,0 +1,64 @@
+"""Entry point of the redrive function: one step of the redrive state machine each; wiring only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from adapters.clients import Clients
+from adapters.parked_events import ParkedEventsTable
+from adapters.queues import ClientQueues
+from adapters.settings import required
+from adapters.telemetry import count_for_client
+from redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
+from redrive.request import parse
+
+# Left of an invocation when it takes no further wave: more than a call and its retries take.
+_SPARE_MILLISECONDS = 25_000
+
+Answer = dict[str, Any]
+
+logger = Logger()
+metrics = Metrics()
+clients = Clients(required("CLIENTS_PATH"), lambda name, problem: logger.error(f"client {name}: {problem}"))
+table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+queues = ClientQueues()
+
+
+def check(request: Answer, _context: LambdaContext) -> Answer:
+    """Check what was asked, and find the client's queue."""
+    asked = parse(request)
+    return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.client)}, table)
+
+
+def redrive(request: Answer, context: LambdaContext) -> Answer:
+    """Deliver the sequences of a lane for the time of one invocation."""
+    answer = redrive_lane(request, table, queues, lambda: context.get_remaining_time_in_millis() > _SPARE_MILLISECONDS)
+    count_for_client(metrics, "EventsRedriven", request["client"], answer["delivered"] - request["delivered"])
+    return answer
+
+
+def give_up(request: Answer, _context: LambdaContext) -> Answer:
+    """Discard what was asked, on record."""
+    answer = discard(request, table)
+    logger.warning("discarded", client=request["client"], events=answer["discarded"], by=request["by"])
+    count_for_client(metrics, "EventsDiscarded", request["client"], answer["discarded"])
+    return answer
+
+
+STEPS: dict[str, Callable[[Answer, LambdaContext], Answer]] = {
+    "check": check,
+    "describe": lambda request, _: describe(request, table),
+    "discard": give_up,
+    "list": lambda request, _: list_lanes(request, table),
+    "redrive": redrive,
+    "conclude": lambda request, _: conclude(request, table),
+}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: Answer, context: LambdaContext) -> Answer:
+    """Do one step of a redrive: `{step, request}`."""
+    return STEPS[event["step"]](event["request"], context)

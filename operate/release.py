@@ -1,0 +1,95 @@
+"""Puts quarantined events that the contract allows by now through the pipeline again.
+
+The events of a mark go in the order in which they were quarantined, and behind one that still breaks
+the contract none of its mark goes. They come after whatever of the mark was delivered meanwhile:
+their sequence numbers tell.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from adapters.clients import Clients
+from adapters.executions import Executions
+from converter.conversion import input_of
+from domain.batches import budget, split
+from domain.contract import Contract, load
+from domain.events import Event
+from operate.redrive import Outcome
+from operate.stack import Stack
+from validator.validation import SCHEMAS
+
+# Longer than the executions of one receive may take, so that nobody else is handed the same messages.
+_VISIBILITY_SECONDS = 900
+
+
+class Quarantined(NamedTuple):
+    """A message of the quarantine queue, and the event in it."""
+
+    receipt: str
+    event: Event
+
+
+def release(stack: Stack) -> Outcome:
+    """Release what is valid now; return what was released and what stays."""
+    queue, url = stack.client("sqs"), stack.outputs["QuarantineQueueUrl"]
+    executions = Executions(stack.outputs["StateMachineArn"])
+    clients = Clients(stack.outputs["ClientsPath"], lambda *_: None).registered()
+    contract = load(SCHEMAS)
+    released, held = 0, []
+    stuck: set[str] = set()
+    while received := _receive(queue, url):
+        valid, staying = sort(received, contract, stuck)
+        held += staying
+        for batch in split((one.event for one in valid), budget(clients)):
+            executions.run(f"release-{uuid4()}", input_of(batch, clients))
+        for one in valid:
+            queue.delete_message(QueueUrl=url, ReceiptHandle=one.receipt)
+        released += len(valid)
+    for one in held:
+        queue.change_message_visibility(QueueUrl=url, ReceiptHandle=one.receipt, VisibilityTimeout=0)
+    lines = [f"released {released}, {len(held)} stay in quarantine"]
+    return lines + [f"  {one.event.event_id} of {one.event.group_id}" for one in held], not held
+
+
+def sort(
+    received: Iterable[Quarantined], contract: Contract, stuck: set[str]
+) -> tuple[list[Quarantined], list[Quarantined]]:
+    """Return the messages to release and those that stay; `stuck` gains the groups of the latter."""
+    valid, staying = [], []
+    for one in received:
+        if one.event.group_id in stuck or one.event.unfit or contract.violations(one.event.body):
+            stuck.add(one.event.group_id)
+            staying.append(one)
+        else:
+            valid.append(one)
+    return valid, staying
+
+
+def _receive(queue: Any, url: str) -> list[Quarantined]:
+    answer = queue.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=_VISIBILITY_SECONDS,
+        MessageAttributeNames=["All"],
+        MessageSystemAttributeNames=["MessageGroupId"],
+    )
+    return list(_quarantined(answer.get("Messages", [])))
+
+
+def _quarantined(messages: Iterable[dict[str, Any]]) -> Iterator[Quarantined]:
+    for message in messages:
+        attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+        body = json.loads(message["Body"])
+        yield Quarantined(
+            message["ReceiptHandle"],
+            Event(
+                event_id=attributes["eventId"],
+                mark=str(body.get("mark", "")),
+                group_id=message["Attributes"]["MessageGroupId"],
+                sequence_number=attributes["sequenceNumber"],
+                body=message["Body"],
+                unfit="no event" if "tableKey" in body else "",
+            ),
+        )
