@@ -7,6 +7,7 @@ their sequence numbers tell.
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -43,7 +44,7 @@ def release(stack: Stack) -> Outcome:
         valid, staying = sort(received, contract, stuck)
         held += staying
         for batch in split((one.event for one in valid), budget(clients)):
-            executions.run(f"release-{uuid4()}", input_of(batch, clients))
+            executions.run(f"release-{uuid4()}", input_of(batch, clients, datetime.now(UTC)))
         for one in valid:
             queue.delete_message(QueueUrl=url, ReceiptHandle=one.receipt)
         released += len(valid)

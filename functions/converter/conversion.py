@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain.batches import Batch, budget, pack
+from domain.batches import DELIVERY_SECONDS, Batch, budget, pack
 from domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
 
 Failures = dict[str, list[dict[str, str]]]
@@ -31,7 +32,7 @@ def deliver(
         try:
             if position and not has_time():
                 raise BatchNotDeliveredError("no time left in this invocation")
-            run(batch, input_of(batch, clients))
+            run(batch, input_of(batch, clients, datetime.now(UTC)))
         except (BatchNotDeliveredError, StateMachineUnavailableError) as error:
             on_stop(batch, str(error))
             if not position:
@@ -40,7 +41,11 @@ def deliver(
     return {"batchItemFailures": []}
 
 
-def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]]) -> str:
-    """Return the input of the batch's execution: its events, and the clients who are to receive them."""
-    events = [event.as_input() for event in batch.events]
-    return json.dumps({"batch": {"events": events}, "clients": clients}, separators=(",", ":"))
+def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    """Return the input of the batch's execution: its events, who is to receive them, and until when."""
+    given = {
+        "batch": {"events": [event.as_input() for event in batch.events]},
+        "clients": clients,
+        "deadline": f"{now + timedelta(seconds=DELIVERY_SECONDS):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    return json.dumps(given, separators=(",", ":"))

@@ -19,6 +19,11 @@ _RESERVED_BYTES = 16_384
 _EVENT_OVERHEAD_BYTES = 420
 
 
+# How long a batch may take to reach the clients, before what has not been sent is parked: a client
+# that is slow, wave after wave, must not hold up the next batch. The machine's own time is 240 s.
+DELIVERY_SECONDS = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The events that one execution carries, in the order of the stream."""
