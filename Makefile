@@ -3,7 +3,9 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 .DEFAULT_GOAL := help
 CLIENT ?= original
-.PHONY: help demo up parked redrive test lint format lock install
+SECONDS ?= 180
+SEED ?=
+.PHONY: help demo up parked redrive faults test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -19,6 +21,9 @@ parked: install ## Tell what is parked, for whom, since when and why, on the sta
 
 redrive: install ## Redrive what is parked for CLIENT, in order; python -m operate does more
 	@PYTHONPATH=functions $(RUN) -m operate redrive $(CLIENT)
+
+faults: install ## Attack the deployed stack with generated faults for SECONDS, from a SEED
+	@PYTHONPATH=functions $(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 test: lint ## Run every check
 	@$(RUN) -m pytest

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 REGION = "eu-west-2"
+MODULE = "local.engine_process"
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
 
@@ -52,8 +53,10 @@ class Engine:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Engine]:
+def running(module: str = MODULE, **settings: str) -> Iterator[Engine]:
     """Run an engine for the length of the context; `settings` are further MiniStack variables.
+
+    `module` is what runs as the engine: one that makes the mends, and perhaps more of its own.
 
     Raises:
         EngineError: it did not answer in time.
@@ -67,7 +70,7 @@ def running(**settings: str) -> Iterator[Engine]:
         log = home / "engine.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "local.engine_process"],
+                [sys.executable, "-m", module],
                 cwd=Path(__file__).parent.parent,
                 env=environment | _engine_settings(port, certificate, key, home) | settings,
                 stdout=output,

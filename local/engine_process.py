@@ -10,7 +10,7 @@ from typing import Any
 
 import ministack.app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import stepfunctions
+from ministack.services import lambda_svc, stepfunctions
 
 _calling_role: ContextVar[str] = ContextVar("calling_role", default="")
 
@@ -68,10 +68,35 @@ def mend_tls_port() -> None:
     ministack.app._port_is_bindable = lambda *_: False
 
 
-if __name__ == "__main__":
+def mend_batch_item_failures() -> None:
+    """Let records that a function reports as failed come again: MiniStack goes on behind them.
+
+    On AWS the reported record and those after it come again. Here the whole batch does, as after a
+    raised exception; what had been delivered of it is repeated, which queues drop.
+    """
+
+    def execute(function: Any, event: Any) -> Any:
+        answer = execute_function(function, event)
+        body = answer.get("body")
+        of_stream = isinstance(event, dict) and str(event.get("Records", "")).find("aws:dynamodb") > 0
+        if of_stream and isinstance(body, dict) and body.get("batchItemFailures"):
+            return answer | {"error": True, "body": {"errorType": "BatchItemFailures", "errorMessage": "reported"}}
+        return answer
+
+    execute_function = lambda_svc._execute_function
+    lambda_svc._execute_function = execute
+
+
+def mend() -> None:
+    """Make every mend."""
     mend_sqs_batches()
     mend_parameter_paths()
     mend_batch_permission()
     mend_state_machine_caller()
+    mend_batch_item_failures()
     mend_tls_port()
+
+
+if __name__ == "__main__":
+    mend()
     ministack.app.main()

@@ -36,7 +36,9 @@ class Session:
 
 
 @contextmanager
-def deployed(*clients: str, progress: bool = False, **settings: str) -> Iterator[Session]:
+def deployed(
+    *clients: str, progress: bool = False, module: str = "local.engine_process", **settings: str
+) -> Iterator[Session]:
     """Run the stack with the original client and further ones for the length of the context."""
     started = time.monotonic()
 
@@ -46,7 +48,7 @@ def deployed(*clients: str, progress: bool = False, **settings: str) -> Iterator
 
     with tempfile.TemporaryDirectory(prefix="mark-event-queue-") as folder, ThreadPoolExecutor() as pool:
         building = pool.submit(stack.build, Path(folder) / "built")
-        with engine.running(**settings) as running:
+        with engine.running(module, **settings) as running:
             tell(f"MiniStack listens on {running.endpoint} (TLS, IAM on)")
             stack.deploy_mark_api(running)
             tell("mark-api's stand-in is deployed: the event table, its stream and its export")

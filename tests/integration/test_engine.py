@@ -13,7 +13,7 @@ import botocore.exceptions
 import ministack.app
 import pytest
 from ministack.core import iam_actions
-from ministack.services import sqs, stepfunctions
+from ministack.services import lambda_svc, sqs, stepfunctions
 
 from local import engine
 
@@ -40,6 +40,11 @@ def test_a_state_machine_would_call_as_root():
     """MiniStack signs a state's calls with the account's own key, and SQS believes the signature."""
     assert "Credential=test/" in inspect.getsource(stepfunctions._dispatch_aws_sdk_json)
     assert "pin_request_caller(headers" in inspect.getsource(sqs.handle_request)
+
+
+def test_the_stream_would_go_on_behind_reported_failures():
+    """MiniStack does not look at what a function reports of a DynamoDB stream's batch."""
+    assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_dynamodb_streams)
 
 
 def test_tls_would_open_a_second_port():

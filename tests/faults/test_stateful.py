@@ -1,0 +1,13 @@
+"""Proves the guarantees over generated histories of events, faults and redrives, on what the queues really hold.
+
+`make faults` runs more of them, from a seed that can be given. The limits are those of test_faults.py.
+"""
+
+from tests.faults.stateful import attack
+from tests.faults.world import World
+
+
+def test_generated_histories_lose_and_overtake_nothing(world: World):
+    """Whatever happens, in whatever order: after every step the queues hold what the model says."""
+    attack(world, number=1, histories=4, steps=10)
+    assert (world.tally.lost, world.tally.overtaken, world.tally.duplicated) == (0, 0, 0)
