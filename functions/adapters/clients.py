@@ -57,7 +57,7 @@ class Clients:
         """
         urls = {client["name"]: client["queueUrl"] for client in self.registered()}
         if name not in urls:
-            raise UnknownClientError(f"no client {name!r} is registered under {self._path}: {sorted(urls)} are")
+            raise UnknownClientError(f"no client {name!r} is registered under {self._path}, only {sorted(urls)}")
         return str(urls[name])
 
 

@@ -29,14 +29,14 @@ def orders() -> dict[str, Any]:
 
 
 def send_message(data: dict[str, Any], url: str) -> Any:
-    """Send, unless the queue is to refuse the group; begin a new de-duplication window when told to."""
+    """Send, unless the queue is to refuse the event or its group; begin a new window when told to."""
     ordered = orders()
     if ordered["window"] not in _past_windows:
         _past_windows.add(ordered["window"])
         for queue in list(sqs._queues.values()):
             queue["dedup_cache"] = {}
     queue_name = data.get("QueueUrl", url).rsplit("/", 1)[-1]
-    if data.get("MessageGroupId") in ordered["refused"].get(queue_name, []):
+    if {data.get("MessageGroupId"), data.get("MessageDeduplicationId")} & set(ordered["refused"].get(queue_name, [])):
         raise sqs._Err("InternalError", "ordered", 500)
     return _send_message(data, url)
 

@@ -18,7 +18,7 @@ from tests.faults.world import CLIENTS, World
 
 clients = st.sampled_from(CLIENTS)
 chosen = st.lists(st.integers(0, 7), min_size=1, max_size=8, unique=True)
-repeats = st.integers(1, 3)
+repeats = st.integers(1, 5)
 
 _histories = count()
 
@@ -50,9 +50,16 @@ def attack(world: World, number: int, histories: int, steps: int) -> None:
             world.send(self.next_events(numbers, each, poison))
 
         @rule(client=clients, numbers=st.lists(st.integers(0, 7), max_size=3, unique=True))
-        def entries_are_refused(self, client: str, numbers: list[int]) -> None:
+        def marks_are_refused(self, client: str, numbers: list[int]) -> None:
             """A queue refuses the events of some marks."""
-            world.refuse(client, [self.marks[one].name for one in numbers])
+            world.refuse_marks(client, [self.marks[one].name for one in numbers])
+
+        @rule(client=clients, numbers=chosen, each=repeats)
+        def events_are_refused(self, client: str, numbers: list[int], each: int) -> None:
+            """A queue refuses one event of each mark, and would take the ones behind it."""
+            items = self.next_events(numbers, each)
+            world.refuse_events(client, items[: len(numbers)])
+            world.send(items)
 
         @rule(client=clients)
         def queue_is_deleted(self, client: str) -> None:

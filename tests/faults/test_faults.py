@@ -64,8 +64,9 @@ def test_access_taken_and_given_back(world: World):
 def test_a_refused_mark_holds_up_only_itself_and_a_discard_lets_its_followers_go(world: World):
     """Its followers wait, `parked` says so, the client's other marks flow; discarding it frees them, in order."""
     refused, *others = marks(15)
-    world.refuse("Police", [refused.name])
-    world.send(world.events([refused, *others], each=4))
+    items = world.events([refused, *others], each=4)
+    world.refuse_events("Police", items[:1])
+    world.send(items)
     world.check()
     (sequence,) = parked.parked_sequences(world.session.operated)
     assert (sequence.client, sequence.mark, sequence.events) == ("Police", refused.name, 4)

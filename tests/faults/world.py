@@ -89,11 +89,17 @@ class World:
         draft.write_text(json.dumps(self.orders))
         draft.replace(self.orders_file)
 
-    def refuse(self, client: str, marks: Sequence[str]) -> None:
+    def refuse_marks(self, client: str, marks: Sequence[str]) -> None:
         """Have a client's queue refuse the events of these marks, and no others."""
-        self.tally.faults["entries refused"] += bool(marks)
-        name = self.session.queues[client].rsplit("/", 1)[-1]
-        self.order(refused=self.orders["refused"] | {name: [to_group_id(mark) for mark in marks]})
+        self._refuse(client, [to_group_id(mark) for mark in marks])
+
+    def refuse_events(self, client: str, items: Sequence[Item]) -> None:
+        """Have a client's queue refuse just these events: it would take the ones behind them."""
+        self._refuse(client, [item["eventId"]["S"] for item in items])
+
+    def _refuse(self, client: str, ids: list[str]) -> None:
+        self.tally.faults["entries refused"] += bool(ids)
+        self.order(refused=self.orders["refused"] | {self.session.queues[client].rsplit("/", 1)[-1]: ids})
 
     def delete_queue(self, client: str) -> None:
         """Delete a client's queue; what it held has been read."""
