@@ -1,0 +1,60 @@
+"""Proves that `sam build` makes packages for the template's defaults, arm64 and python3.13, on whatever runs it.
+
+That the packages run on arm64 is not proven here.
+"""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.stack import ROOT
+
+_AARCH64 = 183  # ELF specification, e_machine
+
+
+def folder_of_python(version: str) -> Path | None:
+    """The folder of a Python of this version, on the PATH or where pyenv keeps its versions."""
+    found = shutil.which(f"python{version}")
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [*pyenv.glob(f"{version}*/bin/python{version}"), *([Path(found)] if found else [])]
+    works = [
+        one
+        for one in candidates
+        if subprocess.run([one, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    ]
+    return works[0].parent if works else None
+
+
+def test_the_default_build_is_for_arm64_and_python_3_13(tmp_path: Path):
+    """Plain `sam build` brings the compiled validator for arm64, the schemas, and no boto3."""
+    python = folder_of_python("3.13")
+    if python is None:
+        pytest.skip("sam build needs a python3.13 for the default runtime, and there is none here")
+    path = f"{python}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    built = subprocess.run(
+        [
+            Path(sys.executable).with_name("sam"),
+            "build",
+            "--template-file",
+            ROOT / "template.yaml",
+            "--build-dir",
+            tmp_path / "built",
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    package = tmp_path / "built" / "ValidatorFunction"
+    (library,) = package.glob("jsonschema_rs/*.so")
+    assert struct.unpack_from("<H", library.read_bytes(), 18) == (_AARCH64,)
+    published = {path.name for path in (ROOT / "schemas" / "v1").glob("*.json")}
+    assert {path.name for path in (package / "validator" / "schemas").glob("*.json")} == published
+    assert not (package / "boto3").exists()
