@@ -5,7 +5,8 @@ RUN := .venv/bin/python
 CLIENT ?= original
 SECONDS ?= 180
 SEED ?=
-.PHONY: help demo up parked redrive faults test lint format lock install
+JAR ?=
+.PHONY: help demo up parked redrive faults sfn-local test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -24,6 +25,9 @@ redrive: install ## Redrive what is parked for CLIENT, in order; python -m opera
 
 faults: install ## Attack the deployed stack with generated faults for SECONDS, from a SEED
 	@PYTHONPATH=functions $(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+sfn-local: install ## Run the named cases on Step Functions Local: by Docker, or by JAR=path
+	@PYTHONPATH=functions $(RUN) -m local.sfn_local $(if $(JAR),--jar $(JAR))
 
 test: lint ## Run every check
 	@$(RUN) -m pytest

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from adapters.clients import Clients
+from adapters.clients import Client, Clients
 from adapters.executions import Executions
 from converter.conversion import input_of
-from domain.batches import budget, split
+from domain.batches import Batch, budget, split
 from domain.contract import Contract, load
+from domain.errors import BatchNotDeliveredError
 from domain.events import Event
 from operate.redrive import Outcome
 from operate.stack import Stack
@@ -23,6 +24,9 @@ from validator.validation import SCHEMAS
 
 # Longer than the executions of one receive may take, so that nobody else is handed the same messages.
 _VISIBILITY_SECONDS = 900
+
+# Without a wait SQS may answer that there is nothing although there is (Developer Guide, short polling).
+_WAIT_SECONDS = 1
 
 
 class Quarantined(NamedTuple):
@@ -33,23 +37,31 @@ class Quarantined(NamedTuple):
 
 
 def release(stack: Stack) -> Outcome:
-    """Release what is valid now; return what was released and what stays."""
+    """Release what is valid now; return what was released and what stays.
+
+    Raises:
+        BatchNotDeliveredError, StateMachineUnavailableError: an execution failed; what it was to release stays.
+    """
     queue, url = stack.client("sqs"), stack.outputs["QuarantineQueueUrl"]
     executions = Executions(stack.outputs["StateMachineArn"])
     clients = Clients(stack.outputs["ClientsPath"], lambda *_: None).registered()
     contract = load(SCHEMAS)
-    released, held = 0, []
+    released = 0
+    held: list[Quarantined] = []
     stuck: set[str] = set()
-    while received := _receive(queue, url):
-        valid, staying = sort(received, contract, stuck)
-        held += staying
-        for batch in split((one.event for one in valid), budget(clients)):
-            executions.run(f"release-{uuid4()}", input_of(batch, clients, datetime.now(UTC)))
-        for one in valid:
-            queue.delete_message(QueueUrl=url, ReceiptHandle=one.receipt)
-        released += len(valid)
-    for one in held:
-        queue.change_message_visibility(QueueUrl=url, ReceiptHandle=one.receipt, VisibilityTimeout=0)
+    try:
+        while received := _receive(queue, url):
+            held += received
+            valid, _ = sort(received, contract, stuck)
+            for batch in split((one.event for one in valid), budget(clients)):
+                _deliver(batch, clients, executions)
+            for one in valid:
+                queue.delete_message(QueueUrl=url, ReceiptHandle=one.receipt)
+                held.remove(one)
+            released += len(valid)
+    finally:
+        for one in held:
+            queue.change_message_visibility(QueueUrl=url, ReceiptHandle=one.receipt, VisibilityTimeout=0)
     lines = [f"released {released}, {len(held)} stay in quarantine"]
     return lines + [f"  {one.event.event_id} of {one.event.group_id}" for one in held], not held
 
@@ -68,10 +80,18 @@ def sort(
     return valid, staying
 
 
+def _deliver(batch: Batch, clients: list[Client], executions: Executions) -> None:
+    """Put a batch through the pipeline; what the stack's own contract rejects is not delivered."""
+    output = executions.run(f"release-{uuid4()}", input_of(batch, clients, datetime.now(UTC)))
+    if json.loads(output)["counts"]["rejected"]:
+        raise BatchNotDeliveredError("the deployed contract still rejects what the one here allows: deploy it first")
+
+
 def _receive(queue: Any, url: str) -> list[Quarantined]:
     answer = queue.receive_message(
         QueueUrl=url,
         MaxNumberOfMessages=10,
+        WaitTimeSeconds=_WAIT_SECONDS,
         VisibilityTimeout=_VISIBILITY_SECONDS,
         MessageAttributeNames=["All"],
         MessageSystemAttributeNames=["MessageGroupId"],

@@ -8,8 +8,13 @@ replayed ones are late, and their sequence numbers tell.
 import json
 from typing import Any
 
+from botocore.config import Config
+
 from operate.redrive import Outcome
 from operate.stack import Stack
+
+# The converter may take 600 s. A second attempt would be a second invocation beside the first.
+_PATIENT = Config(read_timeout=610, retries={"total_max_attempts": 1})
 
 
 def replay(stack: Stack) -> Outcome:
@@ -44,7 +49,7 @@ def records_of(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _deliver(stack: Stack, records: list[dict[str, Any]]) -> str:
     """Have the converter deliver the records; return what went wrong, nothing if all was well."""
-    answer = stack.client("lambda").invoke(
+    answer = stack.client("lambda", config=_PATIENT).invoke(
         FunctionName=stack.outputs["ConverterFunctionName"], Payload=json.dumps({"Records": records}).encode()
     )
     told = json.loads(answer["Payload"].read())

@@ -6,6 +6,7 @@ Every builder gives something valid; a test names only what it is about.
 import copy
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -55,6 +56,8 @@ STATUSES = (
 Attribute = dict[str, Any]
 Item = dict[str, Attribute]
 Record = dict[str, Any]
+
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 _IDS = UUID("f3c1a3a8-7d0c-4d0e-9b59-3f1f7d0c4d0e")
 

@@ -22,8 +22,8 @@ class Executions:
         self._arn = state_machine_arn
         self._client = boto3.client("stepfunctions", config=_CONFIG)
 
-    def run(self, name: str, payload: str) -> None:
-        """Run one execution with this JSON text as its input.
+    def run(self, name: str, payload: str) -> str:
+        """Run one execution with this JSON text as its input; return the JSON text of its output.
 
         Raises:
             BatchNotDeliveredError: the execution ended, but did not succeed.
@@ -37,3 +37,4 @@ class Executions:
             raise StateMachineUnavailableError(f"execution {name}: {name_of(error)}") from error
         if answer["status"] != "SUCCEEDED":
             raise BatchNotDeliveredError(f"execution {name} {answer['status']}: {answer.get('error', 'no error name')}")
+        return answer.get("output", "")

@@ -10,9 +10,11 @@ Four kinds of item, by partition key `pk` and sort key `sk`:
 | `DISCARDED#<client>`        | time, group id, number   | event given up: by whom, when and why  |
 
 A sequence is parked as long as its item under `CLIENT#` exists. Every change to the two upper kinds
-raises their `version`, and they are only deleted at the version at which they were seen empty.
+raises their `version`, and they are only deleted at the version at which they were seen empty. A new
+one starts at a random version: what was seen of one that has ended meanwhile never ends its successor.
 """
 
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -33,6 +35,7 @@ CLIENTS = "CLIENTS"
 _KEYS_PER_READ = 100
 _EVENTS_PER_WRITE = 99
 _SEQUENCE_NUMBER_WIDTH = 40
+_VERSION_BITS = 63
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -279,11 +282,11 @@ def _now() -> str:
 
 def _raise_version(error: str) -> dict[str, Any]:
     return {
-        "UpdateExpression": "SET version = if_not_exists(version, :none) + :one, "
+        "UpdateExpression": "SET version = if_not_exists(version, :start) + :one, "
         "parkedSince = if_not_exists(parkedSince, :now), #error = if_not_exists(#error, :error)",
         "ExpressionAttributeNames": {"#error": "error"},
         "ExpressionAttributeValues": {
-            ":none": {"N": "0"},
+            ":start": {"N": str(secrets.randbits(_VERSION_BITS))},
             ":one": {"N": "1"},
             ":now": {"S": _now()},
             ":error": {"S": error},

@@ -32,6 +32,7 @@ def check(request: Answer, _context: LambdaContext) -> Answer:
     return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.client)}, table)
 
 
+@metrics.log_metrics
 def redrive(request: Answer, context: LambdaContext) -> Answer:
     """Deliver the sequences of a lane for the time of one invocation."""
     answer = redrive_lane(request, table, queues, lambda: context.get_remaining_time_in_millis() > _SPARE_MILLISECONDS)
@@ -39,6 +40,7 @@ def redrive(request: Answer, context: LambdaContext) -> Answer:
     return answer
 
 
+@metrics.log_metrics
 def give_up(request: Answer, _context: LambdaContext) -> Answer:
     """Discard what was asked, on record."""
     answer = discard(request, table)
@@ -58,7 +60,6 @@ STEPS: dict[str, Callable[[Answer, LambdaContext], Answer]] = {
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: Answer, context: LambdaContext) -> Answer:
     """Do one step of a redrive: `{step, request}`."""
     return STEPS[event["step"]](event["request"], context)

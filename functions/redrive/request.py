@@ -44,6 +44,7 @@ def parse(asked: Mapping[str, Any]) -> RedriveRequest:
     Raises:
         RedriveRequestError: it makes none; the text says what is wrong and what to write instead.
     """
+    _demand(isinstance(asked, Mapping), 'the input has to be an object: {"client": "<name>"}')
     unknown = sorted(set(asked) - _KNOWN)
     _demand(not unknown, f"unknown fields {unknown}; known are {sorted(_KNOWN)}")
     for name in ("client", "mark", "action", "eventId", "reason", "by"):
@@ -58,6 +59,7 @@ def parse(asked: Mapping[str, Any]) -> RedriveRequest:
     _demand(not discarding or bool(asked.get("reason")), 'a discard needs a "reason", for the record')
     _demand(not discarding or bool(asked.get("by")), 'a discard needs to know who asks, "by", for the record')
     _demand(discarding or not asked.get("all"), '"all" is for a discard; a redrive takes all that is parked anyway')
+    _demand(discarding or not asked.get("eventId"), '"eventId" is for a discard; a redrive takes events in order')
     return RedriveRequest(
         client=asked["client"],
         group_id=to_group_id(asked["mark"]) if asked.get("mark") else "",

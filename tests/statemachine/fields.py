@@ -97,6 +97,8 @@ class _Walk:
                 self._fill(state["Parameters"], given)
                 operation = operation_of(state)
                 return _shape_of(operation.model.output_shape) if operation else _INVOCATION
+            case _ if "Result" in state:
+                return _constant(state["Result"])
             case _:
                 return self._fill(state["Parameters"], given) if "Parameters" in state else given
 
@@ -112,8 +114,11 @@ class _Walk:
         shapes = [self._look_up(given, path) for path in _PATH.findall(expression)]
         return None if expression.startswith("States.") else shapes[0]
 
+    def _context(self) -> Shape:
+        return {"Map": {"Item": {"Value": self._item, "Index": {}}}, "State": {"Name": {}, "EnteredTime": {}}}
+
     def _look_up(self, given: Shape, path: str) -> Shape:
-        shape: Shape = {"Map": {"Item": {"Value": self._item, "Index": {}}}} if path.startswith("$$") else given
+        shape = self._context() if path.startswith("$$") else given
         for field, index in _STEP.findall(path):
             if shape is None:
                 return None
@@ -137,6 +142,10 @@ def _nest(given: Shape, fields: list[str], result: Shape) -> Shape:
     if not isinstance(given, dict):
         return None
     return given | {fields[0]: _nest(given.get(fields[0], {}), fields[1:], result)}
+
+
+def _constant(value: Any) -> Shape:
+    return {name: _constant(part) for name, part in value.items()} if isinstance(value, dict) else {}
 
 
 def _common(one: Shape, other: Shape) -> Shape:

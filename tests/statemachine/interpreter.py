@@ -1,26 +1,32 @@
 """Runs a definition on moto's interpreter, which is LocalStack's: in this process, without Docker or a network.
 
 moto itself runs no mocked cases and no Express executions, but the interpreter in it does both, so it
-is driven here directly. Four of its points matter here, and each is mended for the length of a run:
+is driven here directly. Six of its points matter here, and each is mended for the length of a run:
 
 - it really sleeps between attempts; here it only notes for how long it would have;
 - a path with a wildcard that finds one value gives the value, where AWS gives an array of it (so does
   Jayway JsonPath, on which AWS's is built: an indefinite path always gives a list);
 - the errors of SQS begin with "sqs.", where AWS writes "Sqs.";
 - the branches of a Map share the definition's components, which get a field when first asked for it;
-  a branch that logs a component at that moment fails with "dictionary changed size during iteration".
+  a branch that logs a component at that moment fails with "dictionary changed size during iteration";
+- it reads only timestamps of whole seconds that end in "Z", so the time of its own context, which is
+  neither, compares as false with everything;
+- it takes a mocked response by the number of the retry, where Step Functions Local counts the calls of
+  a state over the whole execution: every visit of a loop would get the same answer.
 
-test_interpreter.py fails for each of these mends once moto needs it no longer. A fifth point is left as
-it is: moto counts a state's attempts over all visits in one iteration, where AWS starts anew, so no
+test_interpreter.py fails for each of these mends once moto needs it no longer. A seventh point is left
+as it is: moto counts a state's attempts over all visits in one iteration, where AWS starts anew, so no
 case may try a state again in two visits.
 """
 
 import datetime
 import json
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -31,8 +37,13 @@ from moto.stepfunctions.parser.api import StateMachineType
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.component import Component
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.state import state as any_state
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (
+    IsTimestamp,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.evaluation_details import (
     AWSExecutionDetails,
     EvaluationDetails,
@@ -44,7 +55,15 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 from moto.stepfunctions.parser.backend.execution_worker_comm import ExecutionWorkerCommunication
-from moto.stepfunctions.parser.mocking.mock_config import MockTestCase
+from moto.stepfunctions.parser.mocking.mock_config import (
+    MockedResponse,
+    MockedResponseReturn,
+    MockedResponseThrow,
+    MockTestCase,
+    StateMockedResponses,
+)
+
+from tests.statemachine.cases import CASES, RESPONSES, first_and_last
 
 _ROLE = "arn:aws:iam::123456789012:role/machine"
 _ARN = "arn:aws:states:eu-west-2:123456789012"
@@ -91,6 +110,7 @@ class _Worker(SyncExecutionWorker):
 
 
 ClientFor = Callable[[str], Any]
+Clock = Callable[[], datetime.datetime]
 
 
 def no_aws(service: str) -> Any:
@@ -98,16 +118,32 @@ def no_aws(service: str) -> Any:
     raise AssertionError(f"a state called {service}, which the case does not mock")
 
 
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(tz=datetime.UTC)
+
+
+def mocked(machine: str, case: str, without: Collection[str] = ()) -> MockTestCase:
+    """Return a case of MockConfigFile.json; the states that are left out call what they call."""
+    states = {state: name for state, name in CASES[machine][case].items() if state not in without}
+    responses = [StateMockedResponses(state, name, _responses(name)) for state, name in states.items()]
+    return MockTestCase(machine, case, responses)
+
+
 def run(
-    definition: dict[str, Any], given: Any, case: MockTestCase | None = None, client_for: ClientFor = no_aws
+    definition: dict[str, Any],
+    given: Any,
+    case: MockTestCase | None = None,
+    client_for: ClientFor = no_aws,
+    clock: Clock = _now,
 ) -> Execution:
     """Run one Express execution to its end.
 
-    A state that the case does not mention calls its service by the client that `client_for` gives.
+    A state that the case does not mention calls its service by the client that `client_for` gives. The
+    states are entered at the times that `clock` tells.
     """
     worker = _Worker(_details(json.dumps(definition), given), _Quiet(), None, {}, case)
     execution = Execution("FAILED")
-    with _services(client_for), mended(execution.waits):
+    with _services(client_for), _time(clock), mended(execution.waits):
         worker.start()
     environment: Any = worker.env
     ended: Any = environment.program_state()
@@ -132,14 +168,32 @@ def _services(client_for: ClientFor) -> Iterator[None]:
 
 
 @contextmanager
+def _time(clock: Clock) -> Iterator[None]:
+    told = SimpleNamespace(datetime=SimpleNamespace(now=lambda tz: clock()), timezone=datetime.timezone)
+    with mock.patch.object(any_state, "datetime", told):
+        yield
+
+
+@contextmanager
 def mended(waits: list[float]) -> Iterator[None]:
     """Have the interpreter do, for the length of the context, what AWS does; note the waits between attempts."""
+    calls: defaultdict[str, count[int]] = defaultdict(count)
+
+    def next_response(environment: Any) -> MockedResponse:
+        name = environment.next_state_name
+        response: MockedResponse = environment.mock_test_case.state_mocked_responses[name].mocked_responses[
+            next(calls[name])
+        ]
+        return response
+
     with (
         mock.patch.object(retrier_decl, "time", SimpleNamespace(sleep=waits.append)),
         mock.patch.object(json_path, "parse", _parse_path),
         mock.patch.dict(state_task_service_aws_sdk._SERVICE_ERROR_NAMES, sqs="Sqs"),
         mock.patch.object(EvalComponent, "heap_key", property(lambda component: str(id(component)))),
         mock.patch.object(Component, "__str__", lambda component: type(component).__name__),
+        mock.patch.object(IsTimestamp, "string_to_timestamp", staticmethod(_timestamp)),
+        mock.patch.object(Environment, "get_current_mocked_response", next_response),
     ):
         yield
 
@@ -162,8 +216,25 @@ def _parsed(definition: str) -> EvalComponent:
     return program
 
 
+def _timestamp(text: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _responses(name: str) -> list[MockedResponse]:
+    return [_response(*first_and_last(key), response) for key, response in RESPONSES[name].items()]
+
+
+def _response(first: int, last: int, response: dict[str, Any]) -> MockedResponse:
+    if "Throw" in response:
+        return MockedResponseThrow(first, last, response["Throw"]["Error"], response["Throw"]["Cause"])
+    return MockedResponseReturn(first, last, response["Return"])
+
+
 def _details(definition: str, given: Any) -> EvaluationDetails:
-    now = datetime.datetime.now(tz=datetime.UTC).isoformat()
+    now = _now().isoformat()
     return EvaluationDetails(
         aws_execution_details=AWSExecutionDetails(account="123456789012", region="eu-west-2", role_arn=_ROLE),
         execution_details=ExecutionDetails(

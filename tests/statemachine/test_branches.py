@@ -1,10 +1,11 @@
-"""Proves that every branch of the definition that delivers events leads where it should.
+"""Proves that every branch of the definitions leads where it should.
 
 Each case of MockConfigFile.json names what AWS answers, success or error, and is run on the interpreter
 that moto and LocalStack share; the same file drives Step Functions Local, case by case. What AWS really
 answers is not proven: names and shapes are held against AWS's service models, no more.
 """
 
+import json
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,174 +15,74 @@ import pytest
 from adapters.parked_events import CLIENTS
 from domain.contract import Contract
 from domain.lanes import entries_of, plan
-from tests.builders import event_input
+from redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
+from redrive.request import parse
+from tests.builders import entries, event_input
+from tests.fakes import ParkedEventsInMemory, QueueInMemory
 from tests.statemachine import rules
-from tests.statemachine.cases import CASES, CLIENT, RESPONSES, definition, first_and_last, mocked
+from tests.statemachine.cases import CASES, DELIVER, REDRIVE, RESPONSES, definition, first_and_last
 from tests.statemachine.definitions import states, targets, tasks
-from tests.statemachine.interpreter import Execution, run
+from tests.statemachine.expectations import CLIENT, EXPECTED
+from tests.statemachine.interpreter import Execution, mocked, run
 from validator.validation import validate
 
-TASKS = tasks(definition())
+TASKS = {machine: tasks(definition(machine)) for machine in CASES}
 
-
-class Case(NamedTuple):
-    """What a case has to come to: the states on its way, how often each Task was tried, how it ended."""
-
-    way: list[str]
-    tries: dict[str, int] = {}  # noqa: RUF012 - never changed
-    parked: int = 0
-    error: str = ""
-
-
-_ONE_WAVE_WRITTEN = ["Waves To Write?", "Write Wave", "All Written?", "Next Wave To Write"]
-_ONE_WAVE_SENT = ["Waves To Send?", "Send Wave", "All Accepted?", "Next Wave"]
-_REFUSED = ["Waves To Send?", "Send Wave", "All Accepted?", "Send Refused Alone", "Send Refused Event"]
-
-_VALIDATED = ["Validate Events", "Any Rejected?"]
-_WRITTEN = ["Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN, "Waves To Write?", "Lane Written"]
-_FOUND = ["Find Parked Sequences", "Deliver To Clients"]
-_UP_TO_CLIENT = [*_VALIDATED, *_WRITTEN, *_FOUND, "Needs Selection?"]
-_UP_TO_SEND = [*_UP_TO_CLIENT, "Send Lanes"]
-_LANE_SENT = ["Waves To Send?", "Lane Sent", "Client Served", "Batch Handled"]
-_DELIVERED = ["Send Lanes", *_ONE_WAVE_SENT, *_LANE_SENT]
-
-EXPECTED = {
-    "AllDelivered": Case([*_UP_TO_CLIENT, *_DELIVERED]),
-    "SeveralWaves": Case(
-        [
-            *_VALIDATED,
-            "Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN * 3, "Waves To Write?", "Lane Written",
-            *_FOUND, "Needs Selection?",
-            "Send Lanes", *_ONE_WAVE_SENT * 3, *_LANE_SENT,
-        ]
-    ),
-    "NothingToDeliver": Case(
-        [*_VALIDATED, "Write To Fan-Out Queue", *_FOUND, "Needs Selection?", "Send Lanes", "Client Served",
-         "Batch Handled"]
-    ),
-    "NoClients": Case([*_VALIDATED, *_WRITTEN, *_FOUND, "Batch Handled"]),
-    "RejectedQuarantined": Case(
-        [*_VALIDATED, "Quarantine Rejected Events", "Quarantine Event", *_WRITTEN, *_FOUND, "Needs Selection?",
-         *_DELIVERED]
-    ),
-    "QuarantineDown": Case(
-        [*_VALIDATED, "Quarantine Rejected Events", "Quarantine Event"],
-        {"Quarantine Event": 5},
-        error="Sqs.KmsThrottledException",
-    ),
-    "ValidatorThrottledThenValidates": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Validate Events": 3}),
-    "ValidatorDown": Case(["Validate Events"], {"Validate Events": 5}, error="Lambda.ServiceException"),
-    "FanOutThrottledThenWritten": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Write Wave": 3}),
-    "FanOutPartlyRefusedThenWritten": Case(
-        [
-            *_VALIDATED, "Write To Fan-Out Queue",
-            "Waves To Write?", "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
-            "Next Wave To Write", "Waves To Write?", "Lane Written",
-            *_FOUND, "Needs Selection?", *_DELIVERED,
-        ],
-        {"Write Refused Event": 2},
-    ),
-    "FanOutDown": Case(
-        [*_VALIDATED, "Write To Fan-Out Queue", "Waves To Write?", "Write Wave"],
-        {"Write Wave": 5},
-        error="Sqs.SqsException",
-    ),
-    "ParkedTableDown": Case(
-        [*_VALIDATED, *_WRITTEN, "Find Parked Sequences"],
-        {"Find Parked Sequences": 5},
-        error="DynamoDb.InternalServerErrorException",
-    ),
-    "ClientHasParkedSequences": Case([*_UP_TO_CLIENT, "Select Events", *_DELIVERED], parked=1),
-    "SelectionDown": Case(
-        [*_UP_TO_CLIENT, "Select Events"], {"Select Events": 5}, error="ParkedEventsUnavailableError"
-    ),
-    "ClientThrottledThenAccepted": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Send Wave": 3}),
-    "ClientQueueMissing": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Send Wave", "Park Wave", *_LANE_SENT], {"Send Wave": 1}, parked=2
-    ),
-    "ClientAccessRefused": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Send Wave", "Access Refused?", "Park Wave", *_LANE_SENT],
-        {"Send Wave": 1},
-        parked=2,
-    ),
-    "ClientFaultThenAccepted": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Send Wave", "Access Refused?", "Send Wave Again", "All Accepted?",
-         "Next Wave", *_LANE_SENT],
-        {"Send Wave": 1, "Send Wave Again": 1},
-    ),
-    "ClientFaultForGood": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Send Wave", "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_SENT],
-        {"Send Wave": 1, "Send Wave Again": 4},
-        parked=2,
-    ),
-    "ClientFaultThenQueueMissing": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Send Wave", "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_SENT],
-        {"Send Wave": 1, "Send Wave Again": 1},
-        parked=2,
-    ),
-    "ClientPartlyRefusedThenAccepted": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Any Refused For Good?", "Next Wave", *_LANE_SENT], {"Send Refused Event": 2}
-    ),
-    "ClientPartlyRefusedForGood": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_SENT],
-        {"Send Refused Event": 4},
-        parked=1,
-    ),
-    "ClientPartlyRefusedThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_SENT],
-        {"Send Refused Event": 1},
-        parked=1,
-    ),
-    "ParkingDown": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Send Wave", "Park Wave"],
-        {"Park Wave": 5},
-        error="ParkedEventsUnavailableError",
-    ),
-    "ParkingOfRefusedDown": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events"],
-        {"Park Refused Events": 5},
-        error="ParkedEventsUnavailableError",
-    ),
-}  # fmt: skip
-
-every_case = pytest.mark.parametrize("case", CASES)
+every_machine = pytest.mark.parametrize("machine", CASES)
+every_case = pytest.mark.parametrize(
+    ("machine", "case"), [(machine, case) for machine in CASES for case in CASES[machine]]
+)
+every_delivery = pytest.mark.parametrize("case", CASES[DELIVER])
 
 
 @cache
-def _ran(case: str) -> Execution:
-    clients = [] if case == "NoClients" else [CLIENT]
-    return run(definition(), {"batch": {"events": [{"eventId": "1"}]}, "clients": clients}, mocked(case))
+def _execution(machine: str, case: str) -> Execution:
+    return run(definition(machine), EXPECTED[machine][case].given, mocked(machine, case))
+
+
+def _delivery(case: str) -> Execution:
+    return _execution(DELIVER, case)
+
+
+def _redrive(case: str) -> Execution:
+    return _execution(REDRIVE, case)
+
+
+def _responses(machine: str, case: str, state: str) -> dict[str, Any]:
+    return dict(RESPONSES[CASES[machine][case][state]])
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # What each case comes to
 # ----------------------------------------------------------------------------------------------------------------------
 def test_every_case_has_an_expectation():
-    """The file of cases and the expectations here name the same cases."""
-    assert CASES.keys() == EXPECTED.keys()
+    """The file of cases and the expectations name the same cases of the same machines."""
+    assert {machine: set(cases) for machine, cases in CASES.items()} == {
+        machine: set(cases) for machine, cases in EXPECTED.items()
+    }
 
 
 @every_case
-def test_case_goes_its_way(case: str):
+def test_case_goes_its_way(machine: str, case: str):
     """The execution comes by exactly the expected states, in order."""
-    assert _ran(case).visited == EXPECTED[case].way
+    assert _execution(machine, case).visited == EXPECTED[machine][case].way
 
 
 @every_case
-def test_case_ends_as_it_should(case: str):
-    """Only what the batch cannot do without fails it, by the error's own name; a client's failure parks."""
-    execution, expected = _ran(case), EXPECTED[case]
+def test_case_ends_as_it_should(machine: str, case: str):
+    """Only what the execution cannot do without fails it, by the error's own name; a client's failure does not."""
+    execution, expected = _execution(machine, case), EXPECTED[machine][case]
     assert (execution.status, execution.error) == ("FAILED" if expected.error else "SUCCEEDED", expected.error)
 
 
-@every_case
+@every_delivery
 def test_output_holds_counts_only(case: str):
     """An execution that succeeded says how many events went where, and holds no event."""
-    execution, expected = _ran(case), EXPECTED[case]
+    execution, expected = _delivery(case), EXPECTED[DELIVER][case]
     if expected.error:
         assert execution.output is None
         return
-    validated = RESPONSES[CASES[case]["Validate Events"]]
+    validated = _responses(DELIVER, case, "Validate Events")
     (counts,) = [answer["Return"]["Payload"]["counts"] for answer in validated.values() if "Return" in answer]
     lanes = [] if case == "NothingToDeliver" else [expected.parked]
     clients = [] if case == "NoClients" else [{"client": CLIENT["name"], "parkedPerLane": lanes}]
@@ -189,43 +90,43 @@ def test_output_holds_counts_only(case: str):
 
 
 @every_case
-def test_tasks_are_tried_as_often_as_it_makes_sense(case: str):
+def test_tasks_are_tried_as_often_as_it_makes_sense(machine: str, case: str):
     """What may pass is tried again until it passed or patience is over; what will not is tried once."""
-    execution = _ran(case)
-    tries = {state: len(execution.calls(state)) for state in EXPECTED[case].tries}
-    assert tries == EXPECTED[case].tries
+    execution, expected = _execution(machine, case), EXPECTED[machine][case]
+    tries = {state: len(execution.calls(state)) for state in expected.tries}
+    assert tries == expected.tries
     others = [attempt for attempt in execution.attempts if attempt.state not in tries]
     assert {(attempt.state, attempt.number) for attempt in others if attempt.number} == set()
 
 
 @every_case
-def test_waits_stay_within_what_the_definition_says(case: str):
+def test_waits_stay_within_what_the_definition_says(machine: str, case: str):
     """There is one wait before each further try, and none is longer than MaxDelaySeconds."""
-    execution = _ran(case)
+    execution = _execution(machine, case)
     assert len(execution.waits) == sum(1 for attempt in execution.attempts if attempt.number)
-    longest = max(retrier.get("MaxDelaySeconds", 0) for task in TASKS.values() for retrier in task.get("Retry", ()))
-    assert all(0 <= wait <= longest for wait in execution.waits)
+    retriers = [retrier for task in TASKS[machine].values() for retrier in task.get("Retry", ())]
+    assert all(0 <= wait <= max(retrier.get("MaxDelaySeconds", 0) for retrier in retriers) for wait in execution.waits)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # What the Tasks are handed
 # ----------------------------------------------------------------------------------------------------------------------
 def _lane(case: str) -> dict[str, Any]:
-    (response,) = RESPONSES[CASES[case]["Validate Events"]].values()
+    (response,) = _responses(DELIVER, case, "Validate Events").values()
     (lane,) = response["Return"]["Payload"]["lanes"]
     return dict(lane)
 
 
 def test_validator_gets_the_whole_input():
     """The validator is handed the batch, and the clients for whom its answer has to leave room."""
-    (call,) = _ran("AllDelivered").calls("Validate Events")
-    assert call.parameters["Payload"] == {"batch": {"events": [{"eventId": "1"}]}, "clients": [CLIENT]}
+    (call,) = _delivery("AllDelivered").calls("Validate Events")
+    assert call.parameters["Payload"] == EXPECTED[DELIVER]["AllDelivered"].given
 
 
 def test_waves_are_written_and_sent_as_they_are():
     """Each wave goes, entry for entry, first to the fan-out queue and then to the client, in order."""
     waves = _lane("SeveralWaves")["waves"]
-    execution = _ran("SeveralWaves")
+    execution = _delivery("SeveralWaves")
     written, sent = execution.calls("Write Wave"), execution.calls("Send Wave")
     assert [call.parameters for call in written] == [{"QueueUrl": "FanOutQueueUrl", "Entries": wave} for wave in waves]
     assert [call.parameters for call in sent] == [{"QueueUrl": CLIENT["queueUrl"], "Entries": wave} for wave in waves]
@@ -233,8 +134,8 @@ def test_waves_are_written_and_sent_as_they_are():
 
 def test_wave_sent_again_is_the_same():
     """The second call of a wave carries the same entries, so the queue can drop what it has."""
-    (first,) = _ran("ClientFaultThenAccepted").calls("Send Wave")
-    (second,) = _ran("ClientFaultThenAccepted").calls("Send Wave Again")
+    (first,) = _delivery("ClientFaultThenAccepted").calls("Send Wave")
+    (second,) = _delivery("ClientFaultThenAccepted").calls("Send Wave Again")
     assert second.parameters == first.parameters
 
 
@@ -248,12 +149,12 @@ def test_wave_sent_again_is_the_same():
 def test_only_the_refused_entry_goes_again(case: str, state: str, queue: str):
     """Of a wave with one refused entry exactly that one is repeated, with all that made it an entry but the Id."""
     entry = {key: value for key, value in _lane(case)["waves"][0][1].items() if key != "Id"}
-    assert [call.parameters for call in _ran(case).calls(state)] == [{"QueueUrl": queue, **entry}] * 2
+    assert [call.parameters for call in _delivery(case).calls(state)] == [{"QueueUrl": queue, **entry}] * 2
 
 
 def test_rejected_event_is_quarantined_with_its_violations():
     """The quarantined message is the event as it came, with its group, its identity and the rules it broke."""
-    (call,) = _ran("RejectedQuarantined").calls("Quarantine Event")
+    (call,) = _delivery("RejectedQuarantined").calls("Quarantine Event")
     (response,) = RESPONSES["ValidatedTwoRejectedOne"].values()
     (rejected,) = response["Return"]["Payload"]["rejected"]
     attributes = {
@@ -277,7 +178,7 @@ def test_rejected_events_are_quarantined_one_after_another():
 
 def test_one_consistent_read_finds_who_has_parked_events():
     """A client whose events were parked by the batch before is seen: the read is a consistent one."""
-    (call,) = _ran("AllDelivered").calls("Find Parked Sequences")
+    (call,) = _delivery("AllDelivered").calls("Find Parked Sequences")
     assert call.parameters == {
         "TableName": "ParkedEventsTableName",
         "KeyConditionExpression": "pk = :clients",
@@ -289,7 +190,7 @@ def test_one_consistent_read_finds_who_has_parked_events():
 
 def test_selection_gets_the_client_and_the_lanes():
     """The selection is handed whose sequences to look for, and the lanes as the validator planned them."""
-    (call,) = _ran("ClientHasParkedSequences").calls("Select Events")
+    (call,) = _delivery("ClientHasParkedSequences").calls("Select Events")
     assert call.parameters["Payload"] == {"client": "original", "lanes": [_lane("ClientHasParkedSequences")]}
 
 
@@ -297,7 +198,7 @@ def test_what_the_selection_leaves_is_sent():
     """After a selection the lanes that it answered with are sent, and no others."""
     (response,) = RESPONSES["SelectedOne"].values()
     (lane,) = response["Return"]["Payload"]["lanes"]
-    (call,) = _ran("ClientHasParkedSequences").calls("Send Wave")
+    (call,) = _delivery("ClientHasParkedSequences").calls("Send Wave")
     assert call.parameters["Entries"] == lane["waves"][0]
 
 
@@ -307,11 +208,12 @@ def test_what_the_selection_leaves_is_sent():
         ("ClientQueueMissing", "Sqs.QueueDoesNotExistException"),
         ("ClientAccessRefused", "Sqs.SqsException"),
         ("ClientFaultForGood", "Sqs.SqsException"),
+        ("ClientTooSlow", "DeliveryDeadlinePassed"),
     ],
 )
 def test_whole_wave_is_parked_with_its_error(case: str, error: str):
     """Parking a wave is told whose it is, the whole lane, and why; null means that every entry was refused."""
-    (call,) = _ran(case).calls("Park Wave")
+    (call,) = _delivery(case).calls("Park Wave")
     lane = _lane(case)
     assert call.parameters["Payload"] == {"client": "original", "lane": lane, "refused": None, "error": error}
 
@@ -325,103 +227,201 @@ def test_whole_wave_is_parked_with_its_error(case: str, error: str):
 )
 def test_only_refused_entries_are_parked_with_their_error(case: str, error: str):
     """Parking is told the Ids of the entries that were refused for good, and no others."""
-    (call,) = _ran(case).calls("Park Refused Events")
+    (call,) = _delivery(case).calls("Park Refused Events")
     lane = _lane(case)
     assert call.parameters["Payload"] == {"client": "original", "lane": lane, "refused": ["1"], "error": error}
+
+
+@pytest.mark.parametrize("case", [case for case, expected in EXPECTED[REDRIVE].items() if not expected.error])
+def test_a_redrive_answers_what_its_last_step_says(case: str):
+    """The output is the conclusion, or what a dry run would do, as the function words it."""
+    execution = _redrive(case)
+    *_, last = _responses(REDRIVE, case, execution.attempts[-1].state).values()
+    assert execution.output == last["Return"]["Payload"]
+
+
+@pytest.mark.parametrize(
+    ("case", "steps"),
+    [
+        ("AllRedriven", ["check", "list", "redrive", "redrive", "conclude"]),
+        ("TwoPages", ["check", "list", "redrive", "list", "redrive", "conclude"]),
+        ("DryRun", ["check", "describe"]),
+        ("Discard", ["check", "discard", "list", "redrive", "conclude"]),
+    ],
+)
+def test_a_redrive_names_the_steps_that_the_function_knows(case: str, steps: list[str]):
+    """Each Task says which step it wants done, in this order; tries of the same step count once."""
+    calls = [attempt.parameters["Payload"]["step"] for attempt in _redrive(case).attempts if not attempt.number]
+    assert calls == steps
+
+
+def test_a_redrive_is_checked_as_it_was_asked():
+    """The function gets the input of the execution, whatever it is."""
+    (call,) = _redrive("BadRequest").calls("Check Request")
+    assert call.parameters["Payload"] == {"step": "check", "request": EXPECTED[REDRIVE]["BadRequest"].given}
+
+
+@pytest.mark.parametrize(("case", "state"), [("DryRun", "Describe Effect"), ("Discard", "Discard Events")])
+def test_what_was_checked_is_what_is_done(case: str, state: str):
+    """Dry run and discard are handed the request as the check left it, with the event that it aims at."""
+    (checked,) = _responses(REDRIVE, case, "Check Request").values()
+    assert {json.dumps(call.parameters["Payload"]["request"]) for call in _redrive(case).calls(state)} == {
+        json.dumps(checked["Return"]["Payload"])
+    }
+
+
+def test_pages_follow_one_another_with_their_totals():
+    """The second page begins behind the first one's end, and what its lanes came to is handed on to be added."""
+    first, second = [call.parameters["Payload"]["request"] for call in _redrive("TwoPages").calls("List Sequences")]
+    assert first == {
+        "client": "original",
+        "groupId": "",
+        "page": {"after": ""},
+        "totals": {"delivered": 0, "stoppedSequences": 0, "errors": []},
+        "lanes": [],
+    }
+    assert second["page"]["after"] == "AFC%20F7"
+    assert second["lanes"] == [{"delivered": 2, "stopped": []}]
+    (concluded,) = _redrive("TwoPages").calls("Conclude Redrive")
+    assert concluded.parameters["Payload"]["request"] == {
+        "client": "original",
+        "totals": {"delivered": 2, "stoppedSequences": 0, "errors": []},
+        "lanes": [{"delivered": 1, "stopped": []}],
+    }
+
+
+def test_a_lane_goes_on_where_its_last_invocation_stopped():
+    """It starts with its sequences, and is handed on, invocation by invocation, as the function answered."""
+    first, second = [call.parameters["Payload"]["request"] for call in _redrive("AllRedriven").calls("Redrive Lane")]
+    lane = {"client": "original", "queueUrl": CLIENT["queueUrl"], "delivered": 0, "stopped": []}
+    assert first == lane | {"groupIds": ["AFC%20F7", "BIG%201"]}
+    assert second == _responses(REDRIVE, "AllRedriven", "Redrive Lane")["0"]["Return"]["Payload"]
+
+
+@pytest.mark.parametrize(
+    ("case", "lane"),
+    [
+        ("SequenceStopped", {"delivered": 2, "stopped": [{"groupId": "BIG%201", "error": "AccessDenied"}]}),
+        ("LaneDown", {"delivered": 0, "stopped": [], "error": "ParkedEventsUnavailableError"}),
+        ("NothingParked", None),
+    ],
+)
+def test_what_became_of_the_lanes_is_concluded_from(case: str, lane: dict[str, Any] | None):
+    """A sequence that stopped, and a lane that could not go on, are told with their errors; the redrive goes on."""
+    call = _redrive(case).calls("Conclude Redrive")[0]
+    assert call.parameters["Payload"]["request"]["lanes"] == ([lane] if lane else [])
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Nothing in the definition is left out
 # ----------------------------------------------------------------------------------------------------------------------
-def test_every_state_is_come_by():
+@every_machine
+def test_every_state_is_come_by(machine: str):
     """There is no state that no case comes by."""
-    assert {name for name, _ in states(definition())} - {name for case in CASES for name in _ran(case).visited} == set()
+    visited = {name for case in CASES[machine] for name in _execution(machine, case).visited}
+    assert {name for name, _ in states(definition(machine))} - visited == set()
 
 
-def test_every_choice_and_catch_is_taken():
+@every_machine
+def test_every_choice_and_catch_is_taken(machine: str):
     """Every branch of every Choice, and every Catch, is taken in some case: told from the histories."""
     branching = {
         (name, target)
-        for name, state in states(definition())
+        for name, state in states(definition(machine))
         if state["Type"] == "Choice" or "Catch" in state
         for target in targets(state)
     }
-    taken = {step for case in CASES for step in _ran(case).steps}
+    taken = {step for case in CASES[machine] for step in _execution(machine, case).steps}
     assert branching - taken == set()
 
 
-def test_every_retrier_is_used():
+@every_machine
+def test_every_retrier_is_used(machine: str):
     """Every element of every Retry meets an error that it names; those with attempts try again, the others do not."""
     tries: dict[tuple[str, int], int] = {}
-    for execution in map(_ran, CASES):
+    for execution in [_execution(machine, case) for case in CASES[machine]]:
         for attempt in execution.attempts:
-            if attempt.error and (position := _retrier(attempt.state, attempt.error)) is not None:
-                place = attempt.state, position
-                tries[place] = max(tries.get(place, 0), len(execution.calls(attempt.state)))
+            retriers = TASKS[machine][attempt.state]["Retry"]
+            for position, retrier in enumerate(retriers):
+                if attempt.error in retrier["ErrorEquals"]:
+                    place = attempt.state, position
+                    tries[place] = max(tries.get(place, 0), len(execution.calls(attempt.state)))
     assert {place: count > 1 for place, count in tries.items()} == {
         (name, position): retrier["MaxAttempts"] > 0
-        for name, task in TASKS.items()
+        for name, task in TASKS[machine].items()
         for position, retrier in enumerate(task["Retry"])
     }
 
 
-def _retrier(state: str, error: str) -> int | None:
-    for position, retrier in enumerate(TASKS[state]["Retry"]):
-        if error in retrier["ErrorEquals"]:
-            return position
-    return None
+# ----------------------------------------------------------------------------------------------------------------------
+# The file of cases is true to the definitions, and to AWS
+# ----------------------------------------------------------------------------------------------------------------------
+@every_machine
+def test_cases_name_tasks_that_exist(machine: str):
+    """A case mocks Tasks of its machine's definition."""
+    assert {state for states_of_case in CASES[machine].values() for state in states_of_case} <= TASKS[machine].keys()
 
 
-# ----------------------------------------------------------------------------------------------------------------------
-# The file of cases is true to the definition, and to AWS
-# ----------------------------------------------------------------------------------------------------------------------
-def test_cases_name_tasks_and_responses_that_exist():
-    """A case mocks Tasks of the definition, with responses that the file has, and each response is in use."""
-    assert {state for states_of_case in CASES.values() for state in states_of_case} <= TASKS.keys()
-    assert {response for states_of_case in CASES.values() for response in states_of_case.values()} == RESPONSES.keys()
+def test_cases_use_the_responses_that_there_are():
+    """A case's responses are in the file, and each response of the file is in use."""
+    used = {response for cases in CASES.values() for mocks in cases.values() for response in mocks.values()}
+    assert used == RESPONSES.keys()
 
 
 @every_case
-def test_every_response_of_a_case_is_given(case: str):
+def test_every_response_of_a_case_is_given(machine: str, case: str):
     """An execution calls each Task that its case mocks, and gets as far as the last of its responses."""
-    for state, response in CASES[case].items():
-        tries = len({attempt.number for attempt in _ran(case).calls(state)})
-        last_starts = max(first_and_last(key)[0] for key in RESPONSES[response])
-        assert tries > last_starts, (state, response)
+    for state in CASES[machine][case]:
+        last_starts = max(first_and_last(key)[0] for key in _responses(machine, case, state))
+        assert len(_execution(machine, case).calls(state)) > last_starts, state
 
 
-def _answers() -> Iterator[tuple[str, dict[str, Any]]]:
-    for case in CASES.values():
-        for state, response in case.items():
-            for answer in RESPONSES[response].values():
-                yield state, answer
+class Answer(NamedTuple):
+    """What a case answers for a Task."""
+
+    task: dict[str, Any]
+    body: dict[str, Any]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What a function returned."""
+        return dict(self.body.get("Return", {}).get("Payload", {}))
+
+
+def _answers(*machines: str) -> Iterator[Answer]:
+    for machine in machines:
+        for mocks in CASES[machine].values():
+            for state, response in mocks.items():
+                for answer in RESPONSES[response].values():
+                    yield Answer(TASKS[machine][state], answer)
 
 
 def test_errors_are_those_that_aws_gives():
     """Every error that a case throws is one that the Task's service, or a function of ours, can raise."""
-    thrown = {(state, answer["Throw"]["Error"]) for state, answer in _answers() if "Throw" in answer}
+    thrown = [answer for answer in _answers(*CASES) if "Throw" in answer.body]
     assert thrown
-    assert {(state, error) for state, error in thrown if error not in rules.errors_of(TASKS[state])} == set()
+    for answer in thrown:
+        assert answer.body["Throw"]["Error"] in rules.errors_of(answer.task)
 
 
 def test_answers_have_the_fields_that_aws_gives():
     """Every answer of a service has only fields of the operation's output, and those that it always has."""
     checked = 0
-    for state, answer in _answers():
-        operation = rules.operation_of(TASKS[state])
-        if operation and "Return" in answer:
+    for answer in _answers(*CASES):
+        operation = rules.operation_of(answer.task)
+        if operation and "Return" in answer.body:
             known = {name.lower(): name for name in operation.model.output_shape.members}
-            given = {known.get(name.lower(), f"unknown: {name}") for name in answer["Return"]}
+            given = {known.get(name.lower(), f"unknown: {name}") for name in answer.body["Return"]}
             # SendMessageBatch: AWS says that both lists are always there; Failed has been seen absent.
             always = set(operation.model.output_shape.required_members) - {"Failed"}
-            assert always <= given <= set(known.values()), (state, answer)
+            assert always <= given <= set(known.values()), answer
             checked += 1
     assert checked
 
 
 def test_mocked_lanes_are_such_as_the_planner_makes():
     """Every lane that a function answers with in a case is the plan of its own entries."""
-    lanes = [lane for _, answer in _answers() for lane in answer.get("Return", {}).get("Payload", {}).get("lanes", ())]
+    lanes = [lane for answer in _answers(DELIVER) for lane in answer.payload.get("lanes", ())]
     assert lanes
     for lane in lanes:
         assert plan(entries_of(lane)) == [lane | {"parked": 0}]
@@ -430,16 +430,47 @@ def test_mocked_lanes_are_such_as_the_planner_makes():
 def test_mocked_rejected_events_are_such_as_the_validator_makes():
     """Every rejected event of a case has the fields that the validator gives one, and no others."""
     (made,) = validate([event_input(unfit="it is not fit")], [], Contract({}))["rejected"]
-    rejected = [
-        event for _, answer in _answers() for event in answer.get("Return", {}).get("Payload", {}).get("rejected", ())
-    ]
+    rejected = [event for answer in _answers(DELIVER) for event in answer.payload.get("rejected", ())]
     assert rejected
     assert {tuple(event) for event in rejected} == {tuple(made)}
 
 
+def _shape(value: Any) -> Any:
+    """Return the fields of a value with their types; of an array, which may be empty, no more than that it is one."""
+    if isinstance(value, dict):
+        return {name: _shape(part) for name, part in value.items()}
+    return type(value).__name__
+
+
+def test_mocked_answers_of_a_redrive_are_such_as_the_function_makes():
+    """Each step's answers in the cases have the fields, and the types, that the step makes of a parked sequence."""
+    store = ParkedEventsInMemory()
+    store.park("original", entries(["AFC F7"]), "Sqs.SqsException")
+    asked = parse(EXPECTED[REDRIVE]["Discard"].given).as_state()
+    checked = aim(asked | {"queueUrl": CLIENT["queueUrl"]}, store)
+    start = {"page": {"after": ""}, "totals": {"delivered": 0, "stoppedSequences": 0, "errors": []}, "lanes": []}
+    listed = list_lanes(checked | start, store)
+    lane = checked | {"groupIds": ["AFC%20F7"], "delivered": 0, "stopped": []}
+    lane = {name: lane[name] for name in ("client", "queueUrl", "groupIds", "delivered", "stopped")}
+    made = {
+        "Check Request": checked,
+        "Describe Effect": describe(checked, store),
+        "List Sequences": listed,
+        "Redrive Lane": redrive_lane(lane, store, QueueInMemory(), lambda: False),
+        "Discard Events": discard(checked, store),
+        "Conclude Redrive": conclude({"client": "original", "totals": listed["totals"], "lanes": []}, store),
+    }
+    shapes = {state: _shape(answer) for state, answer in made.items()}
+    for mocks in CASES[REDRIVE].values():
+        for state, response in mocks.items():
+            for answer in [answer["Return"] for answer in RESPONSES[response].values() if "Return" in answer]:
+                assert _shape(answer["Payload"]) == shapes[state], (state, response)
+
+
 def test_both_ways_of_saying_that_nothing_failed_are_answered():
     """Failed may be absent or empty: one case has it so, another the other way."""
-    answers = [answer["Return"] for _, answer in _answers() if "Successful" in answer.get("Return", {})]
+    returned = [answer.body.get("Return", {}) for answer in _answers(DELIVER)]
+    answers = [answer for answer in returned if "Successful" in answer]
     assert {("Failed" in answer, bool(answer.get("Failed"))) for answer in answers} == {
         (False, False), (True, False), (True, True),
     }  # fmt: skip

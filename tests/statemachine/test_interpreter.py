@@ -4,15 +4,23 @@ Each expectation is what AWS documents, or what Jayway JsonPath does, on which A
 also fails once a mend of interpreter.py is needed no longer. Whether AWS keeps to it is not proven.
 """
 
+import inspect
 import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsDecl
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (
+    IsTimestamp,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.utils import json_path
+from moto.stepfunctions.parser.mocking.mock_config import MockedResponseReturn, MockTestCase, StateMockedResponses
 
+from tests.builders import NOW
 from tests.statemachine.interpreter import mended, run
 
 
@@ -101,6 +109,42 @@ def test_moto_still_changes_shared_components_while_they_run():
         assert set(vars(component)) == fields
     assert component.heap_key
     assert set(vars(component)) > fields
+
+
+def test_moto_still_reads_no_timestamps_but_its_own():
+    """Without the mend, a time with fractions or an offset is none; once it is one, the mend can go."""
+    assert IsTimestamp.string_to_timestamp("2026-03-01T09:30:00.5+00:00") is None
+    with mended([]):
+        assert IsTimestamp.string_to_timestamp("2026-03-01T09:30:00.5+00:00") == NOW.replace(microsecond=500_000)
+        assert IsTimestamp.string_to_timestamp("no time") is None
+
+
+def test_moto_still_answers_every_visit_alike():
+    """Without the mend, moto takes a mocked response by the retry's number; once it does not, the mend can go."""
+    assert "RetryCount" in inspect.getsource(Environment.get_current_mocked_response)
+    answers = [MockedResponseReturn(number, number, {"MessageId": str(number)}) for number in (0, 1)]
+    case = MockTestCase("machine", "case", [StateMockedResponses("A", "numbered", answers)])
+    task = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage", "Parameters": {}, "End": True}
+    each = {"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": {"StartAt": "A", "States": {"A": task}}, "End": True}
+    execution = run({"StartAt": "Each", "States": {"Each": each}}, ["a", "b"], case)
+    assert execution.output == [{"MessageId": "0"}, {"MessageId": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("entered", "late"),
+    [(NOW, False), (NOW + timedelta(seconds=1), False), (NOW + timedelta(seconds=1, milliseconds=1), True)],
+)
+def test_a_state_knows_when_it_was_entered(entered: datetime, late: bool):
+    """The time of entry is compared with the input's as a time, to the fraction of a second."""
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "Late"}],
+        "Default": "In Time",
+    }
+    ends = {name: {"Type": "Pass", "End": True} for name in ("Late", "In Time")}
+    machine = {"StartAt": "A?", "States": {"A?": choice, **ends}}
+    execution = run(machine, {"deadline": "2026-03-01T09:30:01Z"}, clock=lambda: entered)
+    assert execution.visited[-1] == ("Late" if late else "In Time")
 
 
 def test_waits_are_noted_and_not_waited():

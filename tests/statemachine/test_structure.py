@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from converter.conversion import input_of
-from domain.batches import pack
+from domain.batches import DELIVERY_SECONDS, pack
+from tests.builders import NOW
 from tests.statemachine import rules
-from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, substitutions, tasks
+from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, scopes, substitutions, tasks
 from tests.statemachine.fields import Items, Shape, unknown_fields
 from tests.statemachine.times import longest, patience
 
@@ -55,6 +56,7 @@ _INPUTS: dict[str, Shape] = {
     "deliver-events.asl.json": {
         "batch": {"events": Items(None)},
         "clients": Items({"name": {}, "queueUrl": {}}),
+        "deadline": {},
     },
 }
 
@@ -68,7 +70,7 @@ def test_paths_name_fields_that_are_there(file: Path):
 def test_the_known_input_is_what_the_converter_writes():
     """The fields that the test above starts from are those of the converter's own input."""
     (batch,) = pack([_EVENT], bytes_per_batch=10_000)
-    written = json.loads(input_of(batch, [{"name": "a", "queueUrl": "b"}]))
+    written = json.loads(input_of(batch, [{"name": "a", "queueUrl": "b"}], NOW))
     known: Any = _INPUTS["deliver-events.asl.json"]
     assert written.keys() == known.keys()
     assert written["batch"].keys() == known["batch"].keys()
@@ -78,6 +80,11 @@ def test_the_known_input_is_what_the_converter_writes():
 # ----------------------------------------------------------------------------------------------------------------------
 # Time
 # ----------------------------------------------------------------------------------------------------------------------
+def _slow_client(name: str, state: dict[str, Any]) -> float:
+    """Return what a Task costs when a client's queue is at its slowest, and what is our own slow but sound."""
+    return patience(state) if "queueUrl" in str(state["Parameters"]) else float(state["TimeoutSeconds"])
+
+
 def test_a_client_that_never_answers_cannot_outlast_the_execution():
     """The slowest way to find out that a client's queue is dead, and to park, fits into an execution.
 
@@ -89,12 +96,30 @@ def test_a_client_that_never_answers_cannot_outlast_the_execution():
     """
     definition = load(_file("deliver-events.asl.json"))
 
-    def cost(name: str, state: dict[str, Any]) -> float:
-        return patience(state) if "queueUrl" in str(state["Parameters"]) else float(state["TimeoutSeconds"])
-
-    seconds, names = longest(definition, cost)
+    seconds, names = longest(definition, _slow_client)
     assert {"Send Wave", "Send Wave Again", "Send Refused Event", "Park Refused Events"} <= set(names)
     assert seconds < definition["TimeoutSeconds"]
+
+
+def test_a_lane_of_many_slow_waves_is_parked_within_the_execution():
+    """A wave that starts at the last moment before the deadline ends, and its lane's rest is parked, in time.
+
+    Assumed: the execution starts when its deadline was set, so whatever came before this wave (fan-out,
+    selection, any number of slow waves) took the time up to the deadline and no more. The wave meets a
+    client's queue that times out at every attempt but answers at the very last one of each state, with
+    an entry refused; every wait has its full length. Parking works, though each call of it takes its
+    whole TimeoutSeconds: once for what was refused, once for the rest of the lane, which is out of time.
+    A table that does not work fails the batch, and a fan-out that ends long after the deadline may: the
+    stream brings it again.
+    """
+    definition = load(_file("deliver-events.asl.json"))
+    (lane,) = [scope for scope in scopes(definition) if scope.name == "Send Lanes"]
+    last_wave = {"StartAt": "Send Wave", "States": lane.states}
+
+    seconds, names = longest(last_wave, _slow_client)
+
+    assert names == ("Send Wave", "Send Wave Again", "Send Refused Event", "Park Refused Events", "Park Wave")
+    assert DELIVERY_SECONDS + seconds < definition["TimeoutSeconds"]
 
 
 @every_definition
@@ -284,6 +309,8 @@ _GIVEN: Shape = {"queueUrl": {}, "items": Items({"id": {}})}
         (_change(*_SEND, "Parameters", "QueueUrl.$", to="States.Format('{}', $.x)"), "Send It reads $.x"),
         (_change("States", "Sent?", "Choices", 0, "Variable", to="$.sent.Failed[0]"), "Sent? reads $.sent.Failed[0]"),
         (_change("States", "Sent?", "Choices", 0, "Variable", to="$.error.Error"), "Sent? reads $.error.Error"),
+        (_change("States", "Sent?", "Choices", 0, "Variable", to="$$.State.Entered"), "reads $$.State.Entered"),
+        (_change("States", "Done", to={"Type": "Pass", "Result": {"a": 1}, "OutputPath": "$.b"}), "Done reads $.b"),
         (_change(*_EACH, "ItemsPath", to="$.itemz"), "Each Of Them reads $.itemz"),
         (_change(*_EACH, "ItemSelector", to={"i.$": "$$.Map.Item.Value.ID"}), "reads $$.Map.Item.Value.ID"),
         (_change(*_EACH, "ResultSelector", to={"ids.$": "$[*].ID"}), "Each Of Them reads $[*].ID"),

@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -17,15 +18,17 @@ import pytest
 from moto import mock_aws
 
 from adapters.parked_events import ParkedEventsTable
+from domain.batches import DELIVERY_SECONDS
 from domain.contract import load
 from parking.parking import park, select
-from tests.builders import SCHEMAS, event_input, numbers
-from tests.statemachine.cases import definition, mocked
-from tests.statemachine.interpreter import Execution, run
+from tests.builders import NOW, SCHEMAS, event_input, numbers
+from tests.statemachine.cases import DELIVER, definition
+from tests.statemachine.interpreter import Execution, mocked, run
 from validator.validation import validate
 
 REGION = "eu-west-2"
 CONTRACT = load(SCHEMAS)
+DEADLINE = NOW + timedelta(seconds=DELIVERY_SECONDS)
 LAMBDA_TASKS = ("Validate Events", "Select Events", "Park Wave", "Park Refused Events")
 
 Function = Callable[..., Any]
@@ -51,15 +54,19 @@ class InvokedHere:
 
 
 @dataclass
-class Refusing:
-    """An SQS client that lets one queue refuse the messages of one group: in a batch, and alone."""
+class Troubled:
+    """An SQS client that lets one queue refuse the messages of one group, in a batch and alone, or take its time."""
 
     sqs: Any
     queue_url: str = ""
     group_id: str = ""
+    seconds_per_wave: int = 0
+    time: datetime = NOW
 
     def send_message_batch(self, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Send the entries of other groups; answer as SQS does when it refused some entries."""
+        if QueueUrl == self.queue_url:
+            self.time += timedelta(seconds=self.seconds_per_wave)
         refused = [entry for entry in Entries if self._refuses(QueueUrl, entry["MessageGroupId"])]
         accepted = [entry for entry in Entries if entry not in refused]
         answer: dict[str, Any] = {"Successful": []}
@@ -104,7 +111,7 @@ class Stack:
         self.dynamodb: Any = boto3.client("dynamodb", REGION)
         self.fan_out = self.queue("MarkFanOutQueue.fifo")
         self.quarantine = self.queue("Quarantine.fifo")
-        self.refusing = Refusing(self.sqs)
+        self.troubled = Troubled(self.sqs)
         self.dynamodb.create_table(
             TableName="parked",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -117,7 +124,7 @@ class Stack:
             "SelectFunctionArn": lambda event: {"lanes": select(event, store)},
             "ParkFunctionArn": lambda event: park(event, store),
         }
-        clients = {"lambda": InvokedHere(functions), "sqs": self.refusing, "dynamodb": self.dynamodb}
+        clients = {"lambda": InvokedHere(functions), "sqs": self.troubled, "dynamodb": self.dynamodb}
         turn = threading.Lock()
         self._clients = {service: OneAtATime(client, turn) for service, client in clients.items()}
 
@@ -137,12 +144,13 @@ class Stack:
         return client
 
     def execute(self, events: list[dict[str, str]], clients: list[dict[str, str]], case: str = "") -> Execution:
-        """Run one execution; a case, if given, answers for everything but the functions."""
+        """Run one execution, begun at NOW; a case, if given, answers for everything but the functions."""
         machine = definition(
             FanOutQueueUrl=self.fan_out, QuarantineQueueUrl=self.quarantine, ParkedEventsTableName="parked"
         )
-        given = {"batch": {"events": events}, "clients": clients}
-        return run(machine, given, mocked(case, without=LAMBDA_TASKS) if case else None, self._clients.__getitem__)
+        given = {"batch": {"events": events}, "clients": clients, "deadline": DEADLINE.isoformat()}
+        mocks = mocked(DELIVER, case, without=LAMBDA_TASKS) if case else None
+        return run(machine, given, mocks, self._clients.__getitem__, lambda: self.troubled.time)
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """Take all messages out of a queue, in the order in which it gives them."""
@@ -272,7 +280,7 @@ def test_refused_event_is_parked_with_its_followers_alone(stack: Stack):
     client = stack.client("Client")
     events = _events(["AFC 6", "AFC 7", "AFC 6", "AFC 7", "AFC 6", "B1 GAP"])
     refused = [event for event in events if event["mark"] == "AFC 7"]
-    stack.refusing.queue_url, stack.refusing.group_id = client["queueUrl"], "AFC%207"
+    stack.troubled.queue_url, stack.troubled.group_id = client["queueUrl"], "AFC%207"
     execution = stack.execute(events, [client])
     assert execution.status == "SUCCEEDED"
     assert stack.parked("Client") == _in_order(refused)
@@ -280,10 +288,24 @@ def test_refused_event_is_parked_with_its_followers_alone(stack: Stack):
     assert stack.by_group(stack.fan_out) == _in_order(events)
 
 
+def test_what_a_slow_client_has_not_taken_by_the_deadline_is_parked(stack: Stack):
+    """The waves that started in time are delivered; those after them are parked, in order, and nothing is lost."""
+    client = stack.client("Slow")
+    events = _events(["AFC 6", "AFC 6", "AFC 6", "AFC 7", "AFC 6", "AFC 6"])
+    stack.troubled.queue_url, stack.troubled.seconds_per_wave = client["queueUrl"], DELIVERY_SECONDS // 2 + 1
+    execution = stack.execute(events, [client])
+    assert execution.status == "SUCCEEDED"
+    assert stack.by_group(client["queueUrl"]) == _in_order([events[0], events[1], events[3]])
+    assert stack.parked("Slow") == _in_order([events[2], *events[4:]])
+    assert stack.by_group(stack.fan_out) == _in_order(events)
+    (call,) = execution.calls("Park Wave")
+    assert call.parameters["Payload"]["error"] == "DeliveryDeadlinePassed"
+
+
 def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
     """Parking refused events gets the client, the lane, the refused Ids and the error, and nothing beside them."""
     client, events = stack.client("Client"), _events(["AFC 6", "AFC 7", "AFC 6", "AFC 7"])
-    stack.refusing.queue_url, stack.refusing.group_id = client["queueUrl"], "AFC%207"
+    stack.troubled.queue_url, stack.troubled.group_id = client["queueUrl"], "AFC%207"
     (call,) = stack.execute(events, [client]).calls("Park Refused Events")
     payload = call.parameters["Payload"]
     assert payload.keys() == {"client", "lane", "refused", "error"}

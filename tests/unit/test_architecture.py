@@ -17,7 +17,7 @@ FUNCTIONS = ROOT / "functions"
 MODULES = sorted(FUNCTIONS.rglob("*.py"))
 AWS_SDK = {"boto3", "botocore"}
 FRAMEWORK = {"aws_lambda_powertools"}
-DRIVERS = {"adapters", "converter", "validator", "parking"}
+DRIVERS = {"adapters", "converter", "validator", "parking", "redrive"}
 
 
 def _tree(module: Path) -> ast.Module:
@@ -61,7 +61,7 @@ def test_adapters_know_the_domain_and_no_function(module):
     assert not _imported(module) & (DRIVERS - {"adapters"})
 
 
-@pytest.mark.parametrize("function", ["converter", "validator", "parking"])
+@pytest.mark.parametrize("function", sorted(DRIVERS - {"adapters"}))
 def test_what_a_function_does_is_free_of_its_wiring(function):
     """Beside its handler a function's modules need no framework, no adapter, and no other function."""
     for module in _of_package(function):

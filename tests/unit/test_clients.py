@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from adapters.clients import Clients
-from domain.errors import ClientsUnavailableError
+from domain.errors import ClientsUnavailableError, UnknownClientError
 from tests.builders import client
 from tests.fakes import aws_fake
 
@@ -114,6 +114,23 @@ def test_a_name_too_long_to_carry_costs_its_client_alone(parameters):
 
     assert [one["name"] for one in registered] == ["n" * 100]
     assert told == [f"{'n' * 101} has a name of more than 100 characters"]
+
+
+def test_a_client_is_found_by_its_name(parameters):
+    """Whoever names a client gets its queue."""
+    _register("archive", json.dumps({"queueUrl": URL}))
+
+    assert Clients(PATH, lambda *_: None).queue_url("archive") == URL
+
+
+@pytest.mark.parametrize("name", ["archive", "Billing", "broken", ""])
+def test_a_client_who_is_not_there_is_told_apart_from_those_who_are(parameters, name):
+    """Unknown, or with a registration that makes no sense: the error says who is registered, and where."""
+    _register("billing", json.dumps({"queueUrl": URL}))
+    _register("broken", "{}")
+
+    with pytest.raises(UnknownClientError, match=rf"{PATH}.*\['billing'\]"):
+        Clients(PATH, lambda *_: None).queue_url(name)
 
 
 def test_registrations_are_read_once_a_minute(parameters):

@@ -6,13 +6,14 @@ It cannot prove what the stream makes of the answer; that is Lambda's ReportBatc
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from converter.conversion import Failures, deliver, input_of
-from domain.batches import Batch, pack
+from domain.batches import DELIVERY_SECONDS, Batch, pack
 from domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
-from tests.builders import client, event_input, item, record, removal, sequence_number
+from tests.builders import NOW, client, event_input, item, record, removal, sequence_number
 
 NOTHING_FAILED: Failures = {"batchItemFailures": []}
 CLIENTS = [client("archive"), client("billing")]
@@ -72,11 +73,33 @@ def test_an_execution_is_given_its_events_and_the_clients():
     assert [set(event) for event in given["batch"]["events"]] == [set(event_input())] * 2
 
 
+def test_the_input_says_until_when_the_clients_may_take_their_time():
+    """The deadline is a fixed time after the start, in the RFC 3339 form that a Choice can compare."""
+    (batch,) = pack([record()], 10_000)
+
+    deadline = json.loads(input_of(batch, CLIENTS, NOW))["deadline"]
+
+    assert deadline.endswith("Z")
+    assert datetime.fromisoformat(deadline) == NOW + timedelta(seconds=DELIVERY_SECONDS)
+
+
+def test_every_execution_has_its_own_deadline():
+    """The time of a batch begins when its execution is started, not with the invocation."""
+    runs = Runs()
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    _deliver([_large(1), _large(2)], runs)
+
+    deadlines = [datetime.fromisoformat(json.loads(payload)["deadline"]) for payload in runs.payloads]
+    starts = [deadline - timedelta(seconds=DELIVERY_SECONDS) for deadline in deadlines]
+    assert before <= starts[0] <= starts[1] <= datetime.now(UTC)
+
+
 def test_the_input_is_as_small_as_json_can_be():
     """No space between the tokens: the bytes belong to the events."""
     (batch,) = pack([record()], 10_000)
 
-    text = input_of(batch, CLIENTS)
+    text = input_of(batch, CLIENTS, NOW)
 
     assert text == json.dumps(json.loads(text), separators=(",", ":"))
     assert text.isascii()

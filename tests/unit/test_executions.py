@@ -19,16 +19,16 @@ def _answer(status: str, **more: str) -> tuple[int, dict]:
     return 200, {"executionArn": f"{ARN}:x", "startDate": 1, "stopDate": 2, "status": status} | more
 
 
-def _run(aws: AwsFake, monkeypatch: pytest.MonkeyPatch, payload: str = "{}") -> None:
+def _run(aws: AwsFake, monkeypatch: pytest.MonkeyPatch, payload: str = "{}") -> str:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
     monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
-    Executions(ARN).run("name", payload)
+    return Executions(ARN).run("name", payload)
 
 
 def test_a_succeeded_execution_is_all_there_is_to_say(monkeypatch):
-    """The execution is started with its name and its input, unchanged, and its success returns."""
-    with aws_fake(_answer("SUCCEEDED")) as aws:
-        _run(aws, monkeypatch, '{"price":299.50}')
+    """The execution is started with its name and its input, unchanged, and its success returns what it says."""
+    with aws_fake(_answer("SUCCEEDED", output='{"counts":{}}')) as aws:
+        assert _run(aws, monkeypatch, '{"price":299.50}') == '{"counts":{}}'
 
     assert aws.requests == [{"stateMachineArn": ARN, "name": "name", "input": '{"price":299.50}'}]
 

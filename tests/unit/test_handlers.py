@@ -59,6 +59,19 @@ def _metric(output: str, name: str) -> list[Any]:
     return [line[name] for line in _lines(output) if name in line]
 
 
+def _counts(output: str, name: str) -> dict[tuple[str, ...], list[float]]:
+    """Return what was counted under a name, for everybody together and by client."""
+    counted: dict[tuple[str, ...], list[float]] = {}
+    for line in _lines(output):
+        if name in line:
+            (dimensions,) = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+            assert {"service"} <= set(dimensions) <= {"service", "client"}
+            client_named = tuple(line[dimension] for dimension in dimensions if dimension == "client")
+            value = line[name]
+            counted.setdefault(client_named, []).append(value[0] if isinstance(value, list) else value)
+    return counted
+
+
 def _assert_no_personal_data(output: str) -> None:
     assert output
     assert not [text for text in (*PERSONAL, "Jane", "Hidden", "960999") if text in output]
@@ -155,17 +168,78 @@ def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
     output = capsys.readouterr().out
     assert (gone_on["parked"], gone_on["count"]) == (1, 0)
     assert [numbers(wave) for wave in selected["lanes"][0]["waves"]] == [[2]]
-    assert _metric(output, "EventsParked") == [[1.0]]
-    assert _metric(output, "EventsParkedBehind") == [[2.0]]
-    assert _metric(output, "client") == ["archive"] * 3
+    assert _counts(output, "EventsParked") == {(): [1], ("archive",): [1]}
+    assert _counts(output, "EventsParkedBehind") == {(): [2], ("archive",): [2]}
     assert "Sqs.InvalidMessageContents" in output
     _assert_no_personal_data(output)
+
+
+def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
+    """What was parked is found, told of, given up or delivered, and counted per client; no event is logged."""
+    boto3.client("ssm").put_parameter(
+        Name="/stack/clients/archive", Value=json.dumps({"queueUrl": client()["queueUrl"]}), Type="String"
+    )
+    (failed,) = lanes(["A", "A", "A"])
+    failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
+    refused = {"client": "archive", "refused": ["0"], "error": "Sqs.QueueDoesNotExistException"}
+    _cold_start("parking").park_handler(refused | {"lane": failed}, CONTEXT)
+
+    with aws_fake((200, {"Successful": []})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)
+        redrive = _cold_start("redrive").handler
+
+        def step(name: str, request: Any) -> Any:
+            return redrive({"step": name, "request": request}, CONTEXT)
+
+        asked = {"client": "archive", "action": "discard", "mark": "A", "reason": "by hand", "by": "jo"}
+        request = step("check", asked)
+        told = step("describe", request)
+        given_up = step("discard", request)
+        page = {"after": ""}
+        totals = {"delivered": 0, "stoppedSequences": 0, "errors": []}
+        listed = step("list", request | {"page": page, "totals": totals, "lanes": []})
+        lane = request | {"groupIds": listed["page"]["lanes"][0], "delivered": 0, "stopped": []}
+        delivered = step("redrive", lane)
+        concluded = step("conclude", {"client": "archive", "totals": listed["totals"], "lanes": [delivered]})
+
+    output = capsys.readouterr().out
+    assert request["eventId"] == event_id(1)
+    assert (told["wouldDiscard"], told["wouldRedrive"]) == (1, 2)
+    assert given_up == {"discarded": 1}
+    assert [sent["QueueUrl"] for sent in aws.requests] == [client()["queueUrl"]] * 2
+    assert [numbers(sent["Entries"]) for sent in aws.requests] == [[2], [3]]
+    assert (concluded["delivered"], concluded["nothingParked"]) == (2, True)
+    assert _counts(output, "EventsDiscarded") == {(): [1], ("archive",): [1]}
+    assert _counts(output, "EventsRedriven") == {(): [2], ("archive",): [2]}
+    _assert_no_personal_data(output)
+
+
+def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
+    """What is left of an invocation has to suffice for a call with all its retries; else the next one goes on."""
+    (failed,) = lanes(["A"])
+    refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
+    _cold_start("parking").park_handler(refused, CONTEXT)
+    lane = {"client": "archive", "queueUrl": client()["queueUrl"], "groupIds": ["A"], "delivered": 0, "stopped": []}
+    with aws_fake((200, {"Successful": []})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)
+        redrive = _cold_start("redrive").handler
+
+        answer = redrive({"step": "redrive", "request": lane}, LambdaContextFake(remaining_time_in_millis=25_000))
+
+    assert answer == lane
+    assert aws.requests == []
 
 
 @pytest.mark.parametrize("value", [None, ""])
 @pytest.mark.parametrize(
     ("function", "setting"),
-    [("converter", "CLIENTS_PATH"), ("converter", "STATE_MACHINE_ARN"), ("parking", "PARKED_EVENTS_TABLE")],
+    [
+        ("converter", "CLIENTS_PATH"),
+        ("converter", "STATE_MACHINE_ARN"),
+        ("parking", "PARKED_EVENTS_TABLE"),
+        ("redrive", "CLIENTS_PATH"),
+        ("redrive", "PARKED_EVENTS_TABLE"),
+    ],
 )
 def test_a_missing_setting_shows_itself_at_the_cold_start(monkeypatch, function, setting, value):
     """A function that cannot do its work does not start, and names the setting."""

@@ -5,6 +5,7 @@ keys left unprocessed. How DynamoDB behaves under load cannot be proven here.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import boto3
 import pytest
@@ -14,6 +15,7 @@ from adapters.parked_events import ParkedEventsTable
 from domain.errors import ParkedEventsUnavailableError
 from domain.events import to_group_id
 from domain.lanes import Entry
+from domain.parked import ParkedSequence
 from tests.builders import entries, numbers, sequence_number
 from tests.fakes import AwsFake, aws_fake
 
@@ -91,7 +93,7 @@ def test_parking_writes_client_sequence_and_events(table):
     assert of_client["sk"] == {"S": "archive"}
     assert of_sequence["sk"] == {"S": A}
     assert of_sequence["error"] == {"S": "Sqs.QueueDoesNotExist"}
-    assert of_sequence["version"] == {"N": "1"}
+    assert of_sequence["parkedSince"]["S"].endswith("Z")
     assert event["eventId"] == {"S": entry["MessageDeduplicationId"]}
     assert event["groupId"] == {"S": A}
     assert event["sequenceNumber"] == {"S": sequence_number(1)}
@@ -217,6 +219,214 @@ def test_two_transactions_in_conflict_are_worth_another_try(aws):
         ParkedEventsTable(TABLE).park_behind("archive", _of("A", 1))
 
 
+# ----------------------------------------------------------------------------------------------------------------------
+# What a redrive needs
+# ----------------------------------------------------------------------------------------------------------------------
+def test_sequences_come_page_by_page_in_the_order_of_their_groups(table):
+    """A page begins behind the last one's end, also where that sequence has ended meanwhile; others' do not count."""
+    for mark in ("D", "B", "A", "C"):
+        table.park("archive", _of(mark, 1), f"error of {mark}")
+    table.park("billing", _of("E", 1), "Sqs.SqsException")
+
+    first = table.sequences("archive", "", 2)
+    _end("archive", "B")
+    second = table.sequences("archive", "B", 2)
+
+    assert [(sequence.group_id, sequence.error) for sequence in first] == [("A", "error of A"), ("B", "error of B")]
+    assert [sequence.group_id for sequence in second] == ["C", "D"]
+    assert table.sequences("archive", "D", 2) == []
+
+
+def test_a_sequence_is_found_by_its_group(table):
+    """With since when and why it is parked; none when it is not."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+
+    found = table.sequence("archive", A)
+
+    assert found == ParkedSequence(A, found.since, "Sqs.SqsException")
+    assert before <= datetime.fromisoformat(found.since) <= datetime.now(UTC)
+    assert table.sequence("archive", B) is None
+    assert table.sequence("billing", A) is None
+
+
+@pytest.mark.parametrize("group_id", [A, ""])
+def test_a_version_grows_with_every_event_parked(table, group_id):
+    """That of the sequence and that of the client; what is not parked has version 0."""
+    versions = [table.version("archive", group_id)]
+    for number in (1, 2):
+        table.park("archive", _of("A", 1, first=number), "Sqs.SqsException")
+        versions.append(table.version("archive", group_id))
+
+    assert versions[0] == 0 < versions[1] < versions[2]
+    assert table.version("billing", group_id) == 0
+
+
+@pytest.mark.parametrize("group_id", [A, ""])
+def test_what_was_seen_unchanged_ends(table, group_id):
+    """A sequence, or the mention of its client, goes at the version at which it was seen empty."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+
+    assert table.end("archive", group_id, table.version("archive", group_id)) is True
+    assert table.version("archive", group_id) == 0
+
+
+@pytest.mark.parametrize("group_id", [A, ""])
+def test_what_has_changed_since_does_not_end(table, group_id):
+    """An event parked after the look keeps its sequence, and its client's mention, where they are."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+    seen = table.version("archive", group_id)
+    table.park("archive", _of("A", 1, first=2), "Sqs.SqsException")
+
+    assert table.end("archive", group_id, seen) is False
+    assert table.version("archive", group_id) > seen
+
+
+def test_what_is_gone_has_ended(table):
+    """A second redrive, or a step that is repeated, finds it done."""
+    assert table.end("archive", A, 7) is True
+
+
+@pytest.mark.parametrize("group_id", [A, ""])
+def test_a_successor_is_not_taken_for_what_has_ended(table, group_id):
+    """However a sequence and its successor came about, none of their versions are the same."""
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+    seen = table.version("archive", group_id)
+    table.end("archive", group_id, seen)
+    table.park("archive", _of("A", 1), "Sqs.SqsException")
+
+    assert table.end("archive", group_id, seen) is False
+
+
+def test_first_events_are_what_was_parked(table):
+    """Entry for entry as they would have been sent, but for the Id, which is the wave's; others' are left alone."""
+    parked = _of("A", 3)
+    table.park("archive", parked, "Sqs.SqsException")
+    table.park("billing", _of("A", 1), "Sqs.SqsException")
+
+    assert table.first_events("archive", A, 2) == parked[:2]
+    assert table.first_events("archive", A, 10) == parked
+    assert table.first_events("archive", B, 10) == []
+
+
+def test_events_are_forgotten_one_by_one(table):
+    """What is forgotten is gone, the rest of the sequence stays parked; forgetting twice does no harm."""
+    parked = _of("A", 3)
+    table.park("archive", parked, "Sqs.SqsException")
+
+    for _ in range(2):
+        table.forget("archive", [parked[0], parked[2]])
+
+    assert _parked("archive", A) == [sequence_number(2)]
+    assert table.sequence("archive", A) is not None
+
+
+def test_nothing_to_forget_asks_nothing(aws):
+    """A wave of which nothing was accepted costs no write."""
+    ParkedEventsTable(TABLE).forget("archive", [])
+
+    assert aws.requests == []
+
+
+def test_events_left_unprocessed_are_forgotten_all_the_same(aws):
+    """A throttled write takes a part: the rest is asked for again, or it would be sent twice."""
+    parked = _of("A", 2)
+    left = {TABLE: [{"DeleteRequest": {"Key": {"pk": {"S": f"SEQUENCE#archive#{A}"}, "sk": {"S": "2"}}}}]}
+    aws.answers += [(200, {"UnprocessedItems": left}), (200, {"UnprocessedItems": {}})]
+
+    ParkedEventsTable(TABLE).forget("archive", parked)
+
+    assert [len(request["RequestItems"][TABLE]) for request in aws.requests] == [2, 1]
+    assert aws.requests[1]["RequestItems"] == left
+
+
+def test_why_a_sequence_stays_parked_is_noted(table):
+    """The error is the latest one; since when, and the version, stay as they are."""
+    table.park("archive", _of("A", 1), "first")
+    before = _items("CLIENT#archive")[0]
+
+    table.note_error("archive", A, "second")
+
+    assert _items("CLIENT#archive")[0] == before | {"error": {"S": "second"}}
+
+
+def test_an_error_starts_no_sequence(table):
+    """Whoever ended the sequence meanwhile has delivered it: there is nothing to note."""
+    table.note_error("archive", A, "late")
+
+    assert _items("CLIENT#archive") == []
+
+
+def test_a_discarded_event_is_put_on_record(table):
+    """It leaves its sequence, and is kept, whole, with who gave it up, when and why; its followers stay."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    parked = _of("A", 2)
+    table.park("archive", parked, "Sqs.SqsException")
+
+    table.discard("archive", parked[0], by="jo", reason="sent by hand")
+
+    assert _parked("archive", A) == [sequence_number(2)]
+    (record,) = _items("DISCARDED#archive")
+    assert (record["discardedBy"], record["reason"]) == ({"S": "jo"}, {"S": "sent by hand"})
+    assert before <= datetime.fromisoformat(record["discardedAt"]["S"]) <= datetime.now(UTC)
+    assert record["sk"]["S"] == f"{record['discardedAt']['S']}#{A}#{sequence_number(1)}"
+    kept = {name: record[name]["S"] for name in ("eventId", "groupId", "sequenceNumber", "body")}
+    assert kept == {
+        "eventId": parked[0]["MessageDeduplicationId"],
+        "groupId": A,
+        "sequenceNumber": sequence_number(1),
+        "body": parked[0]["MessageBody"],
+    }
+
+
+def test_what_is_gone_is_not_discarded(table):
+    """An event that was delivered meanwhile, or given up before, is put on no record."""
+    table.discard("archive", _of("A", 1)[0], by="jo", reason="too late")
+
+    assert _items("DISCARDED#archive") == []
+
+
+def test_a_discard_in_conflict_is_worth_another_try(aws):
+    """A conflict is not taken for an event that is gone: it would stay, and nobody would know."""
+    aws.answers.append(_cancelled("TransactionConflict"))
+
+    with pytest.raises(ParkedEventsUnavailableError):
+        ParkedEventsTable(TABLE).discard("archive", _of("A", 1)[0], by="jo", reason="sent by hand")
+
+
+def test_events_are_counted_over_all_pages(aws):
+    """A sequence larger than one page of a query is counted to its end, each page behind the last."""
+    key = {"pk": {"S": f"SEQUENCE#archive#{A}"}, "sk": {"S": "1"}}
+    aws.answers += [(200, {"Count": 700, "LastEvaluatedKey": key}), (200, {"Count": 42})]
+
+    assert ParkedEventsTable(TABLE).count("archive", A) == 742
+    assert "ExclusiveStartKey" not in aws.requests[0]
+    assert aws.requests[1]["ExclusiveStartKey"] == key
+
+
+def test_only_the_sequence_asked_for_is_counted(table):
+    """Neither another client's events of the group, nor the client's of another group."""
+    table.park("archive", _of("A", 3), "Sqs.SqsException")
+    table.park("archive", _of("B", 1), "Sqs.SqsException")
+    table.park("billing", _of("A", 2), "Sqs.SqsException")
+
+    assert table.count("archive", A) == 3
+
+
+def test_every_read_is_a_consistent_one(aws):
+    """What was parked a moment ago is seen: an event that is not would be overtaken, or its sequence ended."""
+    aws.answers.append((200, {"Items": [], "Count": 0}))
+    parked_events = ParkedEventsTable(TABLE)
+
+    parked_events.sequences("archive", "", 1)
+    parked_events.sequence("archive", A)
+    parked_events.version("archive", A)
+    parked_events.first_events("archive", A, 1)
+    parked_events.count("archive", A)
+
+    assert [request["ConsistentRead"] for request in aws.requests] == [True] * 5
+
+
 def test_a_table_that_refuses_is_told_by_the_name_of_its_error(aws):
     """Every operation turns AWS's error into the application's own, without the message."""
     aws.answers.append((400, {"__type": "x#AccessDeniedException", "Message": "Jane Secret"}))
@@ -226,6 +436,15 @@ def test_a_table_that_refuses_is_told_by_the_name_of_its_error(aws):
         lambda: parked_events.park("archive", _of("A", 1), "Sqs.SqsException"),
         lambda: parked_events.park_behind("archive", _of("A", 1)),
         lambda: parked_events.parked_groups("archive", [A]),
+        lambda: parked_events.sequences("archive", "", 1),
+        lambda: parked_events.sequence("archive", A),
+        lambda: parked_events.version("archive", A),
+        lambda: parked_events.first_events("archive", A, 1),
+        lambda: parked_events.count("archive", A),
+        lambda: parked_events.forget("archive", _of("A", 1)),
+        lambda: parked_events.end("archive", A, 1),
+        lambda: parked_events.note_error("archive", A, "error"),
+        lambda: parked_events.discard("archive", _of("A", 1)[0], by="jo", reason="sent by hand"),
     ):
         with pytest.raises(ParkedEventsUnavailableError, match=r"^\w+: AccessDeniedException$"):
             operation()

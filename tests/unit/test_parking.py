@@ -3,6 +3,8 @@
 The store is a fake in memory; test_parked_events.py holds the real one to the same behaviour.
 """
 
+from collections.abc import Callable
+
 from domain.events import to_group_id
 from domain.lanes import Lane, entries_of
 from parking.parking import park, select
@@ -13,7 +15,7 @@ A, B, C = (to_group_id(mark) for mark in "ABC")
 
 
 def _stored(store: ParkedEventsInMemory, client: str = "archive") -> dict[str, list[int]]:
-    return {group: numbers(held) for (of, group), held in store.sequences.items() if of == client}
+    return {group_id: numbers(held) for group_id, held in store.stored(client).items()}
 
 
 def _to_send(of_lanes: list[Lane]) -> list[list[int]]:
@@ -25,6 +27,18 @@ def _parked(store: ParkedEventsInMemory, mark: str, client: str = "archive") -> 
     park({"client": client, "lane": lane, "refused": None, "error": "Sqs.SqsException"}, store)
 
 
+def _ending(store: ParkedEventsInMemory, group_id: str, writes: int) -> Callable[[str], None]:
+    """Let a redrive empty and end the sequence after this many further writes to it."""
+    left = iter([*[False] * writes, True])
+
+    def redrive(operation: str) -> None:
+        if operation == "append" and next(left, False):
+            store.events["archive", group_id].clear()
+            del store.heads["archive", group_id]
+
+    return redrive
+
+
 def test_a_failed_call_parks_each_sequence_in_order():
     """Null for `refused` parks the whole lane's marks, each as a sequence of its own with the error."""
     store = ParkedEventsInMemory()
@@ -33,7 +47,7 @@ def test_a_failed_call_parks_each_sequence_in_order():
     rest = park({"client": "archive", "lane": lane, "refused": None, "error": "Sqs.QueueDoesNotExist"}, store)
 
     assert _stored(store) == {A: [1, 3, 5], B: [2], C: [4]}
-    assert set(store.errors) == {"Sqs.QueueDoesNotExist"}
+    assert {sequence.error for sequence in store.sequences("archive", "", 10)} == {"Sqs.QueueDoesNotExist"}
     assert (rest["count"], rest["parked"]) == (0, 5)
 
 
@@ -86,7 +100,7 @@ def test_a_sequence_that_ends_before_the_append_is_sent():
     """A redrive that empties the sequence between check and append leaves its events in their lane."""
     store = ParkedEventsInMemory()
     _parked(store, "A")
-    store.end_after("archive", A, appended=0)
+    store.before = _ending(store, A, 0)
 
     selected = select({"client": "archive", "lanes": lanes(["A", "B", "A"])}, store)
 
@@ -96,9 +110,9 @@ def test_a_sequence_that_ends_before_the_append_is_sent():
 
 def test_a_sequence_that_ends_during_the_append_sends_only_what_came_too_late():
     """What was appended the redrive delivers; what found the sequence ended follows in its lane."""
-    store = ParkedEventsInMemory()
+    store = ParkedEventsInMemory(events_per_write=2)
     _parked(store, "A")
-    store.end_after("archive", A, appended=2)
+    store.before = _ending(store, A, 1)
 
     selected = select({"client": "archive", "lanes": lanes(["A", "A", "A", "B"])}, store)
 

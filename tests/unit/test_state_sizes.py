@@ -21,7 +21,7 @@ from domain.contract import Violation
 from domain.events import convert
 from domain.lanes import Lane, part
 from parking.parking import select
-from tests.builders import client, item, record
+from tests.builders import NOW, client, item, record
 from tests.fakes import ParkedEventsInMemory, VerdictContract
 from validator.validation import validate
 
@@ -86,8 +86,8 @@ def _sqs_answer() -> dict[str, Any]:
     return {"Failed": [failed] * 10, "Successful": [accepted] * 10}
 
 
-def _lane_states(of: dict[str, str], lane: Lane) -> Iterator[tuple[str, Any]]:
-    iteration = {"client": of["name"], "queueUrl": of["queueUrl"], "lane": lane}
+def _lane_states(of: dict[str, str], deadline: str, lane: Lane) -> Iterator[tuple[str, Any]]:
+    iteration = {"client": of["name"], "queueUrl": of["queueUrl"], "deadline": deadline, "lane": lane}
     refused = [str(position) for position in range(10)]
     sent = iteration | {"sent": _sqs_answer()}
     error = {"Error": "Sqs.KmsAccessDeniedException", "Cause": "c" * 4_000}
@@ -104,12 +104,13 @@ def _lane_states(of: dict[str, str], lane: Lane) -> Iterator[tuple[str, Any]]:
 
 
 def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Iterator[tuple[str, Any]]:
-    execution = json.loads(input_of(batch, clients))
+    execution = json.loads(input_of(batch, clients, NOW))
     yield "execution, input", execution
     yield "Validate Events, request", {"FunctionName": _ARN, "Payload": execution}
     validated = validate(execution["batch"]["events"], clients, _contract(kind))
     yield "Validate Events, answer", _lambda_answer(validated)
-    state = {"batch": validated, "clients": clients}
+    deadline = execution["deadline"]
+    state = {"batch": validated, "clients": clients, "deadline": deadline}
     yield "Validate Events, output", state
     for rejected in validated["rejected"]:
         yield "Quarantine Event, input", rejected
@@ -118,7 +119,8 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Itera
 
     widest = max(clients, key=lambda of: len(of["name"]) + len(of["queueUrl"]))
     lanes = validated["lanes"]
-    iteration = {"client": widest["name"], "queueUrl": widest["queueUrl"], "hasParked": True, "batch": {"lanes": lanes}}
+    receiver = {"client": widest["name"], "queueUrl": widest["queueUrl"]}
+    iteration = receiver | {"hasParked": True, "deadline": deadline, "batch": {"lanes": lanes}}
     parked_per_lane = [sum(map(len, lane["waves"])) for lane in lanes]
     yield "Deliver To Clients, iteration", iteration
     yield "Send Lanes, output", iteration | {"parked": parked_per_lane}
@@ -127,7 +129,7 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Itera
     yield "Select Events, answer", _lambda_answer({"lanes": selected})
     yield "Select Events, output", iteration | {"batch": {"lanes": selected}}
     for lane in lanes:
-        yield from _lane_states(widest, lane)
+        yield from _lane_states(widest, deadline, lane)
 
     deliveries = [{"client": of["name"], "parkedPerLane": parked_per_lane} for of in clients]
     yield "Deliver To Clients, output", state | {"deliveries": deliveries}

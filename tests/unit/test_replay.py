@@ -1,0 +1,133 @@
+"""Unit tier, `operate.replay`: proves that records leave the bucket only when the converter has delivered them.
+
+Bucket and converter are fakes; that Lambda writes discarded batches in this shape is its documentation's
+word, and cannot be proven here.
+"""
+
+import io
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from operate.replay import records_of, replay
+from operate.stack import Stack
+from tests.builders import NOW, ROOT, record, sequence_number
+from tests.fakes import StackClients
+
+OUTPUTS = {"UndeliveredRecordsBucketName": "undelivered", "ConverterFunctionName": "converter"}
+DELIVERED: dict[str, Any] = {"batchItemFailures": []}
+REPORTED: dict[str, Any] = {"batchItemFailures": [{"itemIdentifier": sequence_number(3)}]}
+RAISED = {"errorType": "StateMachineUnavailableError", "errorMessage": "the state machine is not there"}
+
+
+@dataclass
+class BucketFake:
+    """A bucket, which lists its objects by key, a few to a page."""
+
+    objects: dict[str, list[dict[str, Any]]]
+    ages: dict[str, int] = field(default_factory=dict)
+
+    def get_paginator(self, operation: str) -> "BucketFake":
+        """Return what lists the objects."""
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, Bucket: str) -> list[dict[str, Any]]:  # noqa: N803 - boto3's names
+        """Return the pages; the last of them is empty."""
+        assert Bucket == "undelivered"
+        listed = [
+            {"Key": key, "LastModified": NOW - timedelta(hours=self.ages.get(key, 0))} for key in sorted(self.objects)
+        ]
+        return [*({"Contents": listed[start : start + 2]} for start in range(0, len(listed), 2)), {}]
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return an object."""
+        content = {"version": "1.0", "payload": json.dumps({"Records": self.objects[Key]})}
+        return {"Body": io.BytesIO(json.dumps(content).encode())}
+
+    def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
+        """Take an object out."""
+        del self.objects[Key]
+
+
+@dataclass
+class ConverterFake:
+    """A converter that notes what it is handed, and answers in the order given; from then on it delivers."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    handed: list[list[dict[str, Any]]] = field(default_factory=list)
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Note the records and answer."""
+        assert FunctionName == "converter"
+        self.handed.append(json.loads(Payload)["Records"])
+        answer = self.answers.pop(0) if self.answers else DELIVERED
+        failed = {"FunctionError": "Unhandled"} if "errorMessage" in answer else {}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())} | failed
+
+
+def _records(*numbers: int) -> list[dict[str, Any]]:
+    return [record(number=number) for number in numbers]
+
+
+def _replay(bucket: BucketFake, converter: ConverterFake) -> tuple[list[str], bool]:
+    return replay(Stack("stack", StackClients(OUTPUTS, {"s3": bucket, "lambda": converter})))
+
+
+@pytest.mark.parametrize("encode", [json.dumps, dict])
+def test_records_are_found_in_what_lambda_writes(encode):
+    """The whole event is there under `payload`, as a text or as it is."""
+    assert records_of({"version": "1.0", "payload": encode({"Records": _records(1, 2)})}) == _records(1, 2)
+
+
+def test_every_object_is_delivered_whole_and_the_oldest_first():
+    """Each goes to the converter as the stream would have brought it, and leaves the bucket."""
+    bucket = BucketFake({"a": _records(3), "b": _records(1, 2), "c": _records(4)}, ages={"b": 5, "a": 3, "c": 1})
+    converter = ConverterFake()
+
+    lines, done = _replay(bucket, converter)
+
+    assert converter.handed == [_records(1, 2), _records(3), _records(4)]
+    assert bucket.objects == {}
+    assert lines == [f"delivered the {count} records of {key}" for key, count in (("b", 2), ("a", 1), ("c", 1))]
+    assert done
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(REPORTED, f"not delivered from {sequence_number(3)} on"), (RAISED, RAISED["errorMessage"])]
+)
+def test_the_first_object_that_fails_stops_the_replay_and_stays(answer, told):
+    """What comes after it must not overtake it: it stays too, and the next replay begins with the one that failed."""
+    bucket, converter = BucketFake({"a": _records(1), "b": _records(2, 3), "c": _records(4)}), ConverterFake()
+    converter.answers += [DELIVERED, answer]
+
+    lines, done = _replay(bucket, converter)
+
+    assert not done
+    assert lines == ["delivered the 1 records of a", f"stopped at b, which stays in the bucket: {told}"]
+    assert list(bucket.objects) == ["b", "c"]
+    assert converter.handed == [_records(1), _records(2, 3)]
+
+
+def test_an_empty_bucket_is_said_to_be_one():
+    """Nothing is delivered, and that is well."""
+    converter = ConverterFake()
+
+    assert _replay(BucketFake({}), converter) == (["there is nothing to replay"], True)
+    assert converter.handed == []
+
+
+def test_the_converter_is_waited_for_and_started_once():
+    """The SDK would give up after a minute and start a second invocation beside the first: it must do neither."""
+    clients = StackClients(OUTPUTS, {"s3": BucketFake({"a": _records(1)}), "lambda": ConverterFake()})
+
+    replay(Stack("stack", clients))
+
+    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+    config = clients.options["lambda"]["config"]
+    assert config.retries["total_max_attempts"] == 1
+    assert config.read_timeout > template["Resources"]["ConverterFunction"]["Properties"]["Timeout"]
