@@ -1,6 +1,6 @@
 """The process that runs MiniStack: mends what it gets wrong, then serves until it is told to stop.
 
-Each mend has a test in tests/integration/test_engine_mends.py that fails once MiniStack needs it no
+Each mend has a test in tests/integration/test_engine.py that fails once MiniStack needs it no
 longer.
 """
 

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 
     drop = commands.add_parser("discard", help="give up the first parked event of a mark, then redrive what follows")
     drop.add_argument("client")
-    drop.add_argument("mark")
+    drop.add_argument("mark", nargs="?", help="whose first event; may be left out with --all: all of the client")
     drop.add_argument("--reason", required=True, help="why, for the record")
     drop.add_argument("--by", default=getpass.getuser(), help="who, for the record (%(default)s)")
     drop.add_argument("--all", action="store_true", help="give up all that is parked of the mark")

@@ -28,7 +28,8 @@ def report(stack: Stack) -> list[str]:
         f"  {sequence.error}  first: {sequence.first_event_id}"
         for sequence in sequences
     ]
-    return [*lines, f"{quarantined(stack)} events are quarantined"]
+    waiting = f"{undelivered(stack)} objects with records that the stream gave up wait for a replay"
+    return [*lines, f"{quarantined(stack)} events are quarantined", waiting]
 
 
 def parked_sequences(stack: Stack) -> Iterator[Parked]:
@@ -50,6 +51,16 @@ def quarantined(stack: Stack) -> int:
     url = stack.outputs["QuarantineQueueUrl"]
     attributes = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
+
+
+def undelivered(stack: Stack) -> int:
+    """Return how many objects with undelivered records are in the bucket."""
+    pages = (
+        stack.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=stack.outputs["UndeliveredRecordsBucketName"])
+    )
+    return sum(page["KeyCount"] for page in pages)
 
 
 class _Table:

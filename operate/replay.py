@@ -6,12 +6,16 @@ replayed ones are late, and their sequence numbers tell.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.config import Config
 
 from operate.redrive import Outcome
 from operate.stack import Stack
+
+# A synchronous invocation takes 6 MB; slices of one keep what is repeated after a failure small.
+_SLICE_BYTES = 1_000_000
 
 # The converter may take 600 s. A second attempt would be a second invocation beside the first.
 _PATIENT = Config(read_timeout=610, retries={"total_max_attempts": 1})
@@ -47,13 +51,31 @@ def records_of(content: dict[str, Any]) -> list[dict[str, Any]]:
     return records
 
 
+def slices(records: list[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the events of invocations that have the converter deliver the records, in order."""
+    gathered: list[bytes] = []
+    for record in records:
+        text = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        if gathered and sum(map(len, gathered)) + len(text) > _SLICE_BYTES:
+            yield _invocation(gathered)
+            gathered = []
+        gathered.append(text)
+    if gathered:
+        yield _invocation(gathered)
+
+
+def _invocation(records: list[bytes]) -> bytes:
+    return b'{"Records":[' + b",".join(records) + b"]}"
+
+
 def _deliver(stack: Stack, records: list[dict[str, Any]]) -> str:
     """Have the converter deliver the records; return what went wrong, nothing if all was well."""
-    answer = stack.client("lambda", config=_PATIENT).invoke(
-        FunctionName=stack.outputs["ConverterFunctionName"], Payload=json.dumps({"Records": records}).encode()
-    )
-    told = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        return str(told.get("errorMessage", told))
-    failures = told["batchItemFailures"]
-    return f"not delivered from {failures[0]['itemIdentifier']} on" if failures else ""
+    converter = stack.client("lambda", config=_PATIENT)
+    for payload in slices(records):
+        answer = converter.invoke(FunctionName=stack.outputs["ConverterFunctionName"], Payload=payload)
+        told = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            return str(told.get("errorMessage", told))
+        if failures := told["batchItemFailures"]:
+            return f"not delivered from {failures[0]['itemIdentifier']} on"
+    return ""

@@ -48,17 +48,17 @@ class Clients:
                 self._on_malformed(name, problem)
         return [{"name": name, "queueUrl": queue_url} for name, queue_url, problem in parsed if not problem]
 
-    def queue_url(self, name: str) -> str:
-        """Return the queue of one client.
+    def queue_url(self, name: str, needed: bool = True) -> str:
+        """Return the queue of one client; of one that has unsubscribed nothing, if it is not needed.
 
         Raises:
             UnknownClientError: no client of this name is registered, or not in a way that makes sense.
             ClientsUnavailableError: the parameters cannot be read.
         """
         urls = {client["name"]: client["queueUrl"] for client in self.registered()}
-        if name not in urls:
+        if needed and name not in urls:
             raise UnknownClientError(f"no client {name!r} is registered under {self._path}, only {sorted(urls)}")
-        return str(urls[name])
+        return str(urls.get(name, ""))
 
 
 def _parse(name: str, value: Any) -> tuple[str, str]:

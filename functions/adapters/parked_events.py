@@ -84,6 +84,14 @@ class ParkedEventsTable:
         """
         return self._append(client, entries, error="", only_if_parked=True)
 
+    def clients(self) -> list[str]:
+        """Return the clients of whom anything may be parked.
+
+        Raises:
+            ParkedEventsUnavailableError: the table did not answer.
+        """
+        return [item["sk"]["S"] for item in self._query(CLIENTS)["Items"]]
+
     def sequences(self, client: str, after: str, limit: int) -> list[ParkedSequence]:
         """Return parked sequences of the client, ordered by group id, those behind `after`.
 
@@ -137,15 +145,13 @@ class ParkedEventsTable:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def forget(self, client: str, entries: Sequence[Entry]) -> None:
-        """Take events, at most 25 (a wave has ten), out of the table.
+        """Take events out of the table.
 
         Raises:
             ParkedEventsUnavailableError: the table did not take all of it.
         """
-        wanted: Any = [{"DeleteRequest": {"Key": _event_key(client, entry)}} for entry in entries]
-        while wanted:
-            answer = self._call("batch_write_item", RequestItems={self._table: wanted})
-            wanted = answer.get("UnprocessedItems", {}).get(self._table)
+        for entry in entries:
+            self._call("delete_item", TableName=self._table, Key=_event_key(client, entry))
 
     def end(self, client: str, group_id: str, version: int) -> bool:
         """End a sequence (for no group: the mention of the client) unless it has changed since that version.
@@ -191,6 +197,7 @@ class ParkedEventsTable:
         now = _now()
         number = _sequence_number(entry)
         record = _item(client, entry) | _key(f"DISCARDED#{client}", f"{now}#{entry['MessageGroupId']}#{number}")
+        del record["body"]  # personal data; the event itself stays in the producer's table
         record |= {"discardedAt": {"S": now}, "discardedBy": {"S": by}, "reason": {"S": reason}}
         put = {"Put": {"TableName": self._table, "Item": record}}
         condition = {"ConditionExpression": "attribute_exists(pk)"}

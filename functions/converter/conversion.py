@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain.batches import DELIVERY_SECONDS, Batch, budget, pack
+from domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, budget, pack
 from domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
 
 Failures = dict[str, list[dict[str, str]]]
@@ -42,10 +42,15 @@ def deliver(
 
 
 def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]], now: datetime) -> str:
-    """Return the input of the batch's execution: its events, who is to receive them, and until when."""
+    """Return the input of the batch's execution: its events, who is to receive them, and until when what is done."""
     given = {
         "batch": {"events": [event.as_input() for event in batch.events]},
         "clients": clients,
-        "deadline": f"{now + timedelta(seconds=DELIVERY_SECONDS):%Y-%m-%dT%H:%M:%SZ}",
+        "storesDeadline": _instant(now + timedelta(seconds=STORES_SECONDS)),
+        "deadline": _instant(now + timedelta(seconds=DELIVERY_SECONDS)),
     }
     return json.dumps(given, separators=(",", ":"))
+
+
+def _instant(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -19,8 +19,10 @@ _RESERVED_BYTES = 16_384
 _EVENT_OVERHEAD_BYTES = 420
 
 
-# How long a batch may take to reach the clients, before what has not been sent is parked: a client
-# that is slow, wave after wave, must not hold up the next batch. The machine's own time is 240 s.
+# When the application's own stores have to have a batch, and when its clients, in seconds after its
+# start. A batch that is late with the first comes again; what is late with the second is parked: a
+# client that is slow, wave after wave, must not hold up the next batch. The machine itself has 240 s.
+STORES_SECONDS = 50
 DELIVERY_SECONDS = 100
 
 

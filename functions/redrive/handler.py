@@ -27,23 +27,23 @@ queues = ClientQueues()
 
 
 def check(request: Answer, _context: LambdaContext) -> Answer:
-    """Check what was asked, and find the client's queue."""
+    """Check what was asked, and find the client's queue if there may be something to send."""
     asked = parse(request)
-    return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.client)}, table)
+    return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.client, needed=asked.sends)}, table)
 
 
 @metrics.log_metrics
 def redrive(request: Answer, context: LambdaContext) -> Answer:
     """Deliver the sequences of a lane for the time of one invocation."""
-    answer = redrive_lane(request, table, queues, lambda: context.get_remaining_time_in_millis() > _SPARE_MILLISECONDS)
+    answer = redrive_lane(request, table, queues, _has_time(context))
     count_for_client(metrics, "EventsRedriven", request["client"], answer["delivered"] - request["delivered"])
     return answer
 
 
 @metrics.log_metrics
-def give_up(request: Answer, _context: LambdaContext) -> Answer:
+def give_up(request: Answer, context: LambdaContext) -> Answer:
     """Discard what was asked, on record."""
-    answer = discard(request, table)
+    answer = discard(request, table, _has_time(context))
     logger.warning("discarded", client=request["client"], events=answer["discarded"], by=request["by"])
     count_for_client(metrics, "EventsDiscarded", request["client"], answer["discarded"])
     return answer
@@ -63,3 +63,7 @@ STEPS: dict[str, Callable[[Answer, LambdaContext], Answer]] = {
 def handler(event: Answer, context: LambdaContext) -> Answer:
     """Do one step of a redrive: `{step, request}`."""
     return STEPS[event["step"]](event["request"], context)
+
+
+def _has_time(context: LambdaContext) -> Callable[[], bool]:
+    return lambda: context.get_remaining_time_in_millis() > _SPARE_MILLISECONDS

@@ -1,6 +1,6 @@
 """How parked events leave the table: in order per sequence, each only when its queue accepted it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from domain.errors import RedriveRequestError
@@ -60,10 +60,12 @@ def aim(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:
     Raises:
         RedriveRequestError: there is no such event to give up.
     """
-    first = store.first_events(request["client"], request["groupId"], 1) if request["action"] == "discard" else []
-    if request["action"] == "discard" and not first:
+    if request["action"] != "discard" or (request["all"] and not request["groupId"]):
+        return dict(request)
+    first = store.first_events(request["client"], request["groupId"], 1)
+    if not first:
         raise RedriveRequestError("nothing of this mark is parked for this client")
-    first_id = first[0]["MessageDeduplicationId"] if first else ""
+    first_id = first[0]["MessageDeduplicationId"]
     if request["eventId"] and request["eventId"] != first_id:
         raise RedriveRequestError("the first parked event of this mark is not the one that eventId names")
     return dict(request) | {"eventId": first_id}
@@ -142,18 +144,29 @@ def conclude(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, An
     return add_up(request["totals"], request["lanes"]) | {"client": client, "nothingParked": nothing_parked}
 
 
-def discard(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:
-    """Give up the event that was aimed at, or all of its sequence, on record; return `{discarded}`."""
-    client, group_id = request["client"], request["groupId"]
-    wanted = _EVENTS_PER_READ if request["all"] else 1
-    discarded = 0
-    while first := store.first_events(client, group_id, wanted):
-        if not request["all"] and first[0]["MessageDeduplicationId"] != request["eventId"]:
-            break
-        for entry in first:
-            store.discard(client, entry, by=request["by"], reason=request["reason"])
-        discarded += len(first)
-    return {"discarded": discarded}
+def discard(request: Mapping[str, Any], store: ParkedSequences, has_time: Callable[[], bool]) -> dict[str, Any]:
+    """Give up, on record, the event that was aimed at, or all of its sequence, or all of the client's.
+
+    The answer is `{discarded, more}`: more is left to give up when the time was not enough.
+    """
+    client, discarded = request["client"], 0
+    for group_id in [request["groupId"]] if request["groupId"] else _group_ids(client, store):
+        while first := store.first_events(client, group_id, _EVENTS_PER_READ if request["all"] else 1):
+            if not has_time():
+                return {"discarded": discarded, "more": True}
+            if not request["all"] and first[0]["MessageDeduplicationId"] != request["eventId"]:
+                break
+            for entry in first:
+                store.discard(client, entry, by=request["by"], reason=request["reason"])
+            discarded += len(first)
+    return {"discarded": discarded, "more": False}
+
+
+def _group_ids(client: str, store: ParkedSequences) -> Iterator[str]:
+    after = ""
+    while page := store.sequences(client, after, SEQUENCES_PER_PAGE):
+        yield from (sequence.group_id for sequence in page)
+        after = page[-1].group_id
 
 
 def describe(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:

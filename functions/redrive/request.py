@@ -24,6 +24,11 @@ class RedriveRequest:
     by: str
     dry_run: bool
 
+    @property
+    def sends(self) -> bool:
+        """Whether anything can be left to send, which needs the client's queue."""
+        return not self.dry_run and not (self.action == "discard" and self.everything)
+
     def as_state(self) -> dict[str, Any]:
         """Return the request in the shape in which the states of the redrive hand it on."""
         return {
@@ -55,7 +60,8 @@ def parse(asked: Mapping[str, Any]) -> RedriveRequest:
     _demand(bool(asked.get("client")), 'say whose events: {"client": "<name>"}')
     _demand(action in _ACTIONS, f'"action" is one of {", ".join(_ACTIONS)}')
     discarding = action == "discard"
-    _demand(not discarding or bool(asked.get("mark")), 'a discard needs the "mark" whose first event it gives up')
+    aimed = bool(asked.get("mark") or asked.get("all"))
+    _demand(not discarding or aimed, 'a discard needs the "mark" whose first event it gives up, or "all"')
     _demand(not discarding or bool(asked.get("reason")), 'a discard needs a "reason", for the record')
     _demand(not discarding or bool(asked.get("by")), 'a discard needs to know who asks, "by", for the record')
     _demand(discarding or not asked.get("all"), '"all" is for a discard; a redrive takes all that is parked anyway')

@@ -7,7 +7,7 @@ from tests.statemachine.cases import DELIVER, REDRIVE
 CLIENT = {"name": "original", "queueUrl": "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo"}
 FAR, PASSED = "2999-12-31T23:59:59Z", "2020-01-01T00:00:00Z"
 
-_BATCH = {"batch": {"events": [{"eventId": "1"}]}, "clients": [CLIENT], "deadline": FAR}
+_BATCH = {"batch": {"events": [{"eventId": "1"}]}, "clients": [CLIENT], "storesDeadline": FAR, "deadline": FAR}
 
 
 class Case(NamedTuple):
@@ -31,7 +31,7 @@ _REFUSED = [*_CALLED, "All Accepted?", "Send Refused Alone", "Send Refused Event
 
 _VALIDATED = ["Validate Events", "Any Rejected?"]
 _WRITTEN = ["Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN, "Waves To Write?", "Lane Written"]
-_FOUND = ["Find Parked Sequences", "Deliver To Clients"]
+_FOUND = ["Find Parked Sequences", "Stores In Time?", "Deliver To Clients"]
 _UP_TO_CLIENT = [*_VALIDATED, *_WRITTEN, *_FOUND, "Needs Selection?"]
 _UP_TO_SEND = [*_UP_TO_CLIENT, "Send Lanes"]
 _LANE_SENT = ["Waves To Send?", "Lane Sent", "Client Served", "Batch Handled"]
@@ -101,6 +101,11 @@ _DELIVERIES = {
          "Next Wave", *_LANE_SENT],
         {"Send Wave": 1, "Send Wave Again": 1},
     ),
+    "ClientThrottledAs403ThenAccepted": Case(
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?",
+         "Next Wave", *_LANE_SENT],
+        {"Send Wave": 1, "Send Wave Again": 1},
+    ),
     "ClientFaultForGood": Case(
         [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_SENT],
         {"Send Wave": 1, "Send Wave Again": 3},
@@ -123,6 +128,11 @@ _DELIVERIES = {
         [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_SENT],
         {"Send Refused Event": 1},
         parked=1,
+    ),
+    "StoresTooSlow": Case(
+        [*_VALIDATED, *_WRITTEN, "Find Parked Sequences", "Stores In Time?", "Stores Too Slow"],
+        error="StoresTooSlow",
+        given=_BATCH | {"storesDeadline": PASSED},
     ),
     "ClientTooSlow": Case(
         [*_UP_TO_SEND, "Waves To Send?", "In Time?", "Out Of Time", "Park Wave", *_LANE_SENT],
@@ -180,9 +190,17 @@ _REDRIVES = {
         ["Check Request", "Dry Run?", "Describe Effect"], {"Describe Effect": 2}, given=_REDRIVE | {"dryRun": True}
     ),
     "Discard": Case(
-        [*_CHECKED, "Discard Events", "Start At First", *_PAGE, *_LANE_REDRIVEN, *_CONCLUDED],
+        [*_CHECKED, "Discard Events", "More To Discard?", "Start At First", *_PAGE, *_LANE_REDRIVEN, *_CONCLUDED],
         {"Discard Events": 2},
         given=_DISCARD,
+    ),
+    "DiscardInTwoSteps": Case(
+        [
+            *_CHECKED,
+            *["Discard Events", "More To Discard?"] * 2,
+            "Start At First", *_PAGE, *_LANE_REDRIVEN, *_CONCLUDED,
+        ],
+        given=_DISCARD | {"all": True},
     ),
     "BadRequest": Case(
         ["Check Request"],

@@ -18,9 +18,9 @@ from tests.statemachine.definitions import Definition, State, scopes, states, ta
 _WORDS = 4
 _TITLE_CASE = re.compile(r"[A-Z][a-z]*(-[A-Z][a-z]+)?( [A-Z][a-z]*(-[A-Z][a-z]+)?)*\??")
 _KEY_ORDER = (
-    "Comment", "Type", "Resource", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "Choices", "Default",
-    "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds", "Retry", "Catch", "Next",
-    "End",
+    "Comment", "Type", "Error", "Cause", "Resource", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor",
+    "Choices", "Default", "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds", "Retry",
+    "Catch", "Next", "End",
 )  # fmt: skip
 _JSONATA_KEYS = {"Arguments", "Assign", "Output", "Items", "Condition"}
 
@@ -28,7 +28,7 @@ _JSONATA_KEYS = {"Arguments", "Assign", "Output", "Items", "Condition"}
 _LAMBDA_ERRORS = {
     f"Lambda.{name}"
     for name in ("ServiceException", "AWSLambdaException", "SdkClientException", "TooManyRequestsException", "Unknown")
-}
+} | {"Sandbox.Timedout"}
 # Errors that stay until somebody mends the queue, its key or a policy (SQS API Reference, SendMessageBatch).
 _PERMANENT = re.compile(
     r"Sqs\.(QueueDoesNotExist|InvalidAddress|InvalidSecurity|UnsupportedOperation|Kms(?!Throttled)\w+)Exception"

@@ -56,6 +56,7 @@ _INPUTS: dict[str, Shape] = {
     "deliver-events.asl.json": {
         "batch": {"events": Items(None)},
         "clients": Items({"name": {}, "queueUrl": {}}),
+        "storesDeadline": {},
         "deadline": {},
     },
 }

@@ -29,6 +29,7 @@ from validator.validation import validate
 REGION = "eu-west-2"
 CONTRACT = load(SCHEMAS)
 DEADLINE = NOW + timedelta(seconds=DELIVERY_SECONDS)
+DEADLINES = {"storesDeadline": DEADLINE.isoformat(), "deadline": DEADLINE.isoformat()}
 LAMBDA_TASKS = ("Validate Events", "Select Events", "Park Wave", "Park Refused Events")
 
 Function = Callable[..., Any]
@@ -148,7 +149,7 @@ class Stack:
         machine = definition(
             FanOutQueueUrl=self.fan_out, QuarantineQueueUrl=self.quarantine, ParkedEventsTableName="parked"
         )
-        given = {"batch": {"events": events}, "clients": clients, "deadline": DEADLINE.isoformat()}
+        given = {"batch": {"events": events}, "clients": clients} | DEADLINES
         mocks = mocked(DELIVER, case, without=LAMBDA_TASKS) if case else None
         return run(machine, given, mocks, self._clients.__getitem__, lambda: self.troubled.time)
 

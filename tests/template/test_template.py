@@ -409,6 +409,11 @@ def test_whoever_waits_waits_longer_than_what_is_waited_for(template: Template):
     assert DEFINITION["TimeoutSeconds"] < READ_TIMEOUT_SECONDS < converter
 
 
+def test_two_redrives_at_once_end_well_within_the_window_of_the_queues(template: Template):
+    """An event may be sent twice as long as one invocation lasts: queues drop repeats for five minutes."""
+    assert _function(template, "RedriveFunction")["Timeout"] <= 60
+
+
 @every_machine
 def test_no_task_gives_up_on_a_function_that_still_runs(template: Template, machine: str):
     """A Lambda Task waits at least as long as the function may take."""

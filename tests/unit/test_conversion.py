@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from converter.conversion import Failures, deliver, input_of
-from domain.batches import DELIVERY_SECONDS, Batch, pack
+from domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
 from domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
 from tests.builders import NOW, client, event_input, item, record, removal, sequence_number
 
@@ -73,14 +73,16 @@ def test_an_execution_is_given_its_events_and_the_clients():
     assert [set(event) for event in given["batch"]["events"]] == [set(event_input())] * 2
 
 
-def test_the_input_says_until_when_the_clients_may_take_their_time():
-    """The deadline is a fixed time after the start, in the RFC 3339 form that a Choice can compare."""
+def test_the_input_says_until_when_stores_and_clients_may_take_their_time():
+    """Each deadline is a fixed time after the start, in the RFC 3339 form that a Choice can compare."""
     (batch,) = pack([record()], 10_000)
 
-    deadline = json.loads(input_of(batch, CLIENTS, NOW))["deadline"]
+    given = json.loads(input_of(batch, CLIENTS, NOW))
 
-    assert deadline.endswith("Z")
-    assert datetime.fromisoformat(deadline) == NOW + timedelta(seconds=DELIVERY_SECONDS)
+    assert given["deadline"].endswith("Z")
+    assert datetime.fromisoformat(given["deadline"]) == NOW + timedelta(seconds=DELIVERY_SECONDS)
+    assert datetime.fromisoformat(given["storesDeadline"]) == NOW + timedelta(seconds=STORES_SECONDS)
+    assert STORES_SECONDS < DELIVERY_SECONDS
 
 
 def test_every_execution_has_its_own_deadline():

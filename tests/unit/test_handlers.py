@@ -205,7 +205,7 @@ def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert request["eventId"] == event_id(1)
     assert (told["wouldDiscard"], told["wouldRedrive"]) == (1, 2)
-    assert given_up == {"discarded": 1}
+    assert given_up == {"discarded": 1, "more": False}
     assert [sent["QueueUrl"] for sent in aws.requests] == [client()["queueUrl"]] * 2
     assert [numbers(sent["Entries"]) for sent in aws.requests] == [[2], [3]]
     assert (concluded["delivered"], concluded["nothingParked"]) == (2, True)

@@ -328,18 +328,6 @@ def test_nothing_to_forget_asks_nothing(aws):
     assert aws.requests == []
 
 
-def test_events_left_unprocessed_are_forgotten_all_the_same(aws):
-    """A throttled write takes a part: the rest is asked for again, or it would be sent twice."""
-    parked = _of("A", 2)
-    left = {TABLE: [{"DeleteRequest": {"Key": {"pk": {"S": f"SEQUENCE#archive#{A}"}, "sk": {"S": "2"}}}}]}
-    aws.answers += [(200, {"UnprocessedItems": left}), (200, {"UnprocessedItems": {}})]
-
-    ParkedEventsTable(TABLE).forget("archive", parked)
-
-    assert [len(request["RequestItems"][TABLE]) for request in aws.requests] == [2, 1]
-    assert aws.requests[1]["RequestItems"] == left
-
-
 def test_why_a_sequence_stays_parked_is_noted(table):
     """The error is the latest one; since when, and the version, stay as they are."""
     table.park("archive", _of("A", 1), "first")
@@ -358,7 +346,7 @@ def test_an_error_starts_no_sequence(table):
 
 
 def test_a_discarded_event_is_put_on_record(table):
-    """It leaves its sequence, and is kept, whole, with who gave it up, when and why; its followers stay."""
+    """It leaves its sequence; who gave up which event, when and why is kept, its body is not; its followers stay."""
     before = datetime.now(UTC).replace(microsecond=0)
     parked = _of("A", 2)
     table.park("archive", parked, "Sqs.SqsException")
@@ -370,13 +358,21 @@ def test_a_discarded_event_is_put_on_record(table):
     assert (record["discardedBy"], record["reason"]) == ({"S": "jo"}, {"S": "sent by hand"})
     assert before <= datetime.fromisoformat(record["discardedAt"]["S"]) <= datetime.now(UTC)
     assert record["sk"]["S"] == f"{record['discardedAt']['S']}#{A}#{sequence_number(1)}"
-    kept = {name: record[name]["S"] for name in ("eventId", "groupId", "sequenceNumber", "body")}
+    kept = {name: record[name]["S"] for name in ("eventId", "groupId", "sequenceNumber")}
     assert kept == {
         "eventId": parked[0]["MessageDeduplicationId"],
         "groupId": A,
         "sequenceNumber": sequence_number(1),
-        "body": parked[0]["MessageBody"],
     }
+    assert "body" not in record
+
+
+def test_the_clients_with_anything_parked_are_known(table):
+    """Each client is named once, however much of it is parked."""
+    for client in ("archive", "insurer", "archive"):
+        table.park(client, _of("A", 1), "Sqs.SqsException")
+
+    assert table.clients() == ["archive", "insurer"]
 
 
 def test_what_is_gone_is_not_discarded(table):

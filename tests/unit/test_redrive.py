@@ -344,12 +344,24 @@ def test_a_discard_of_what_is_not_there_is_refused(asked, problem):
         aim(_request(action="discard", **asked), _parked("A", "B", "A"))
 
 
+def test_a_discard_of_a_client_gives_up_all_its_sequences_in_as_many_steps_as_it_takes():
+    """Without a mark, all of every mark; what there was no time for is left for the next step."""
+    store = _parked("A", "B", "A", "C")
+    asked = aim(_request(action="discard", groupId="", all=True), store)
+    times = iter([True, False])
+
+    assert discard(asked, store, lambda: next(times)) == {"discarded": 2, "more": True}
+    assert discard(asked, store, _always) == {"discarded": 2, "more": False}
+
+    assert [store.count(CLIENT, group_id) for group_id in ("A", "B", "C")] == [0, 0, 0]
+
+
 def test_a_discarded_event_is_on_record_and_makes_way():
     """The event leaves the sequence, and who gave it up, and why, stays; its followers stay parked."""
     store = _parked("A", "B", "A")
     asked = aim(_request(action="discard", groupId=A, by="jo", reason="sent by hand"), store)
 
-    assert discard(asked, store) == {"discarded": 1}
+    assert discard(asked, store, _always) == {"discarded": 1, "more": False}
     assert _stored(store) == {A: [3], B: [2]}
     (record,) = store.discarded
     assert numbers([record["entry"]]) == [1]
@@ -360,9 +372,9 @@ def test_a_discard_that_is_repeated_gives_up_nothing_more():
     """A step that Step Functions tries again finds its event gone."""
     store = _parked("A", "A")
     asked = aim(_request(action="discard", groupId=A), store)
-    discard(asked, store)
+    discard(asked, store, _always)
 
-    assert discard(asked, store) == {"discarded": 0}
+    assert discard(asked, store, _always) == {"discarded": 0, "more": False}
     assert _stored(store) == {A: [2]}
 
 
@@ -370,7 +382,7 @@ def test_a_discard_of_all_gives_up_the_whole_sequence():
     """Also where it takes several reads; other sequences lose nothing."""
     store = _parked("B", *"A" * 25)
 
-    assert discard(_request(action="discard", groupId=A, all=True), store) == {"discarded": 25}
+    assert discard(_request(action="discard", groupId=A, all=True), store, _always) == {"discarded": 25, "more": False}
     assert _stored(store) == {B: [1]}
     assert len(store.discarded) == 25
 

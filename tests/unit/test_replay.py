@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from operate.replay import records_of, replay
+from operate.replay import records_of, replay, slices
 from operate.stack import Stack
 from tests.builders import NOW, ROOT, record, sequence_number
 from tests.fakes import StackClients
@@ -131,3 +131,14 @@ def test_the_converter_is_waited_for_and_started_once():
     config = clients.options["lambda"]["config"]
     assert config.retries["total_max_attempts"] == 1
     assert config.read_timeout > template["Resources"]["ConverterFunction"]["Properties"]["Timeout"]
+
+
+def test_a_large_object_goes_in_invocations_that_lambda_takes():
+    """Six megabytes of names that are not ASCII: every record once, in order, no invocation near the limit."""
+    records = [record(number=number) | {"note": "é" * 100_000} for number in range(1, 31)]
+
+    payloads = list(slices(records))
+
+    assert [one for payload in payloads for one in json.loads(payload)["Records"]] == records
+    assert len(payloads) > 1
+    assert max(map(len, payloads)) <= 1_000_100

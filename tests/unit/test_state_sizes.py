@@ -110,7 +110,7 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Itera
     validated = validate(execution["batch"]["events"], clients, _contract(kind))
     yield "Validate Events, answer", _lambda_answer(validated)
     deadline = execution["deadline"]
-    state = {"batch": validated, "clients": clients, "deadline": deadline}
+    state = {"batch": validated, "clients": clients, "storesDeadline": deadline, "deadline": deadline}
     yield "Validate Events, output", state
     for rejected in validated["rejected"]:
         yield "Quarantine Event, input", rejected

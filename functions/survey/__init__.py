@@ -1,0 +1,1 @@
+"""The survey function: measures what is held back, for metrics and alarms."""
