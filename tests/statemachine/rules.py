@@ -19,8 +19,8 @@ _WORDS = 4
 _TITLE_CASE = re.compile(r"[A-Z][a-z]*(-[A-Z][a-z]+)?( [A-Z][a-z]*(-[A-Z][a-z]+)?)*\??")
 _KEY_ORDER = (
     "Comment", "Type", "Error", "Cause", "Resource", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor",
-    "Choices", "Default", "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds", "Retry",
-    "Catch", "Next", "End",
+    "Choices", "Default", "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds",
+    "Retry", "Catch", "Next", "End",
 )  # fmt: skip
 _JSONATA_KEYS = {"Arguments", "Assign", "Output", "Items", "Condition"}
 
