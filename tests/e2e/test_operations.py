@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 from domain.attributes import json_object
 from domain.events import to_group_id
+from local import inspection
 from local.marks import Item, Mark
 from local.queues import drain
 from local.session import Session
@@ -30,6 +32,22 @@ def operate(stack: Session, *arguments: str) -> tuple[int, str]:
         check=False,
     )
     return result.returncode, result.stdout + result.stderr
+
+
+def survey(stack: Session) -> list[dict[str, Any]]:
+    """Have the survey function measure, as its schedule would; return the metrics that it wrote to its log."""
+    functions = stack.engine.client("lambda")
+    names = [
+        one["FunctionName"]
+        for page in functions.get_paginator("list_functions").paginate()
+        for one in page["Functions"]
+    ]
+    (name,) = [one for one in names if "SurveyFunction" in one]
+    answer = functions.invoke(FunctionName=name, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    return [
+        json.loads(line) for line in inspection.logs(stack.engine) if '"service":"survey"' in line and "_aws" in line
+    ]
 
 
 def quarantine(stack: Session, item: Item, number: int) -> None:
@@ -116,6 +134,10 @@ def test_what_is_parked_is_seen_described_and_redriven(stack: Session):
     assert (client, " ".join(mark_name), events, error) == ("Police", "SE EN", "3", "Sqs.AccessDenied")
     assert datetime.fromisoformat(since) <= datetime.now(UTC)
     assert first_id == items[0]["eventId"]["S"]
+
+    measured = survey(stack)
+    assert [one["ParkedEvents"] for one in measured if one.get("client") == "Police" and "ParkedEvents" in one] == [[3]]
+    assert [one["OldestParkedAge"][0] >= 0 for one in measured if "OldestParkedAge" in one] == [True]
 
     code, told = operate(stack, "redrive", "Police", "--mark", "SE EN", "--dry-run")
     assert (code, json.loads(told)["wouldRedrive"]) == (0, 3)

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.world import CLIENTS, World, attacked
+from tests.faults.world import CLIENTS, Tally, World, attacked
+
+_tallies: list[Tally] = []
 
 
 @pytest.fixture(scope="session")
 def attacked_world() -> Iterator[World]:
     """The deployed stack, its faults and the model."""
     with attacked() as world:
+        _tallies.append(world.tally)
         yield world
-        print(f"\n{world.tally}")  # noqa: T201 - what the tier did is part of what it says
 
 
 @pytest.fixture
@@ -23,3 +25,9 @@ def world(attacked_world: World) -> Iterator[World]:
     for client in CLIENTS:
         attacked_world.heal(client)
         attacked_world.redrive(client)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the tier did, and what it found."""
+    for tally in _tallies:
+        terminalreporter.write_line(f"faults: {tally}")
