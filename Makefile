@@ -36,7 +36,7 @@ lint: install ## Check style, types and templates
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
-	@$(RUN) -m cfnlint template.yaml client.yaml local/mark-api.yaml
+	@.venv/bin/cfn-lint template.yaml client.yaml local/mark-api.yaml
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" AWS_DEFAULT_REGION=eu-west-2 SAM_CLI_TELEMETRY=0 sam validate --lint
 
 format: install ## Bring the code into shape
