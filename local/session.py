@@ -36,9 +36,7 @@ class Session:
 
 
 @contextmanager
-def deployed(
-    *clients: str, progress: bool = False, module: str = "local.engine_process", **settings: str
-) -> Iterator[Session]:
+def deployed(*clients: str, progress: bool = False, module: str = engine.MODULE, **settings: str) -> Iterator[Session]:
     """Run the stack with the original client and further ones for the length of the context."""
     started = time.monotonic()
 

@@ -44,7 +44,11 @@ def release(stack: Stack) -> Outcome:
     """
     queue, url = stack.client("sqs"), stack.outputs["QuarantineQueueUrl"]
     executions = Executions(stack.outputs["StateMachineArn"])
-    clients = Clients(stack.outputs["ClientsPath"], lambda *_: None).registered()
+    left_out: list[str] = []
+    clients = Clients(
+        stack.outputs["ClientsPath"],
+        lambda name, problem: left_out.append(f"  client {name} gets nothing: its registration {problem}"),
+    ).registered()
     contract = load(SCHEMAS)
     released = 0
     held: list[Quarantined] = []
@@ -62,7 +66,7 @@ def release(stack: Stack) -> Outcome:
     finally:
         for one in held:
             queue.change_message_visibility(QueueUrl=url, ReceiptHandle=one.receipt, VisibilityTimeout=0)
-    lines = [f"released {released}, {len(held)} stay in quarantine"]
+    lines = [f"released {released}, {len(held)} stay in quarantine", *left_out]
     return lines + [f"  {one.event.event_id} of {one.event.group_id}" for one in held], not held
 
 
