@@ -1,23 +1,22 @@
 """Stream records to events: what a batch carries for each record, whatever the record looks like."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from string import ascii_letters, digits, punctuation
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.attributes import NotAnAttributeError, json_object
 
 # SQS API Reference, SendMessage: MessageGroupId and MessageDeduplicationId hold up to 128
-# characters, letters, digits and punctuation. "%" is left out here because it is the escape.
+# characters, letters, digits and punctuation. "%" is unsafe here because it is the escape.
 _IDENTIFIER_LENGTH = 128
 _REASON_LENGTH = 200
-_SAFE_CHARACTERS = frozenset(ascii_letters + digits + punctuation) - {"%"}
+_UNSAFE = re.compile(f"[^{re.escape((ascii_letters + digits + punctuation).replace('%', ''))}]")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event on its way: ids that SQS accepts, and the JSON text that no one re-serialises.
 
     `event_id` is the event's own id wherever SQS allows that as a de-duplication id. `unfit` says
@@ -74,7 +73,7 @@ def _missing(event_id: str, sequence_number: str) -> str:
 def without_body(event: Event, record: Mapping[str, Any], unfit: str) -> Event:
     """Return the event with its table key for a body, and the reason why it cannot carry more."""
     body = _key_body(_change(record).get("Keys"))
-    return Event(event.event_id, event.mark, event.group_id, event.sequence_number, body, unfit)
+    return event._replace(body=body, unfit=unfit)
 
 
 def to_group_id(mark: str) -> str:
@@ -92,15 +91,12 @@ def to_deduplication_id(event_id: str) -> str:
 
 
 def _to_identifier(text: str) -> str:
-    encoded = "".join(
-        [
-            character
-            if character in _SAFE_CHARACTERS
-            else "".join([f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass")])
-            for character in text
-        ]
-    )
+    encoded = _UNSAFE.sub(_percent_encoded, text)
     return encoded if 0 < len(encoded) <= _IDENTIFIER_LENGTH else f"%sha256:{_digest(text)}"
+
+
+def _percent_encoded(character: re.Match[str]) -> str:
+    return "".join([f"%{byte:02X}" for byte in character[0].encode("utf-8", "surrogatepass")])
 
 
 def _digest(text: str) -> str:
@@ -109,12 +105,12 @@ def _digest(text: str) -> str:
 
 def _change(record: Mapping[str, Any]) -> Mapping[str, Any]:
     change = record.get("dynamodb")
-    return change if isinstance(change, Mapping) else {}
+    return change if isinstance(change, dict) else {}
 
 
 def _text(attributes: Any, name: str) -> str:
-    attribute = attributes.get(name) if isinstance(attributes, Mapping) else None
-    text = attribute.get("S") if isinstance(attribute, Mapping) else None
+    attribute = attributes.get(name) if isinstance(attributes, dict) else None
+    text = attribute.get("S") if isinstance(attribute, dict) else None
     return text if isinstance(text, str) else ""
 
 
