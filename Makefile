@@ -6,7 +6,7 @@ CLIENT ?= original
 SECONDS ?= 180
 SEED ?=
 JAR ?=
-.PHONY: help demo up parked redrive faults sfn-local test lint format lock install
+.PHONY: help demo up parked redrive faults sfn-local bench cost capacity test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -28,6 +28,18 @@ faults: install ## Attack the deployed stack with generated faults for SECONDS, 
 
 sfn-local: install ## Run the named cases on Step Functions Local: by Docker, or by JAR=path
 	@PYTHONPATH=functions $(RUN) -m local.sfn_local $(if $(JAR),--jar $(JAR))
+
+bench: install ## Measure calls, work, cold start, rate and growth beside floors and other ways; writes build/
+	@PYTHONPATH=functions $(RUN) -m bench
+
+cost: build/bench.json ## Reckon dollars per million events, beside other designs (runs the bench first, once)
+	@PYTHONPATH=functions $(RUN) -m bench.cost
+
+capacity: build/bench.json ## Reckon events per second and where the next limit lies (runs the bench first, once)
+	@PYTHONPATH=functions $(RUN) -m bench.capacity
+
+build/bench.json:
+	@$(MAKE) --no-print-directory bench
 
 test: lint ## Run every check
 	@$(RUN) -m pytest

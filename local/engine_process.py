@@ -5,7 +5,10 @@ longer.
 """
 
 import json
+import time
 from contextvars import ContextVar
+from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import ministack.app
@@ -13,6 +16,10 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import lambda_svc, stepfunctions
 
 _calling_role: ContextVar[str] = ContextVar("calling_role", default="")
+_latest_event: ContextVar[int] = ContextVar("latest_event", default=0)
+_history = Lock()
+_EXECUTION_STARTED = 1
+_START_PAUSE = 0.15
 
 
 def mend_sqs_batches() -> None:
@@ -87,6 +94,31 @@ def mend_batch_item_failures() -> None:
     lambda_svc._execute_function = execute
 
 
+def mend_history() -> None:
+    """Let the events of a history name what they followed: without that the branches of a Map cannot be told apart."""
+
+    def add(execution: dict[str, Any], kind: str, details: dict[str, Any] | None = None) -> Any:
+        with _history:
+            event = add_event(execution, kind, details)
+        is_first = event["id"] == _EXECUTION_STARTED + 1
+        event["previousEventId"] = _EXECUTION_STARTED if is_first else _latest_event.get()
+        _latest_event.set(event["id"])
+        return event
+
+    add_event = stepfunctions._add_event
+    stepfunctions._add_event = add
+
+
+def mend_start_pause() -> None:
+    """Start executions at once: MiniStack pauses before each for longer than most of them take."""
+
+    def sleep(seconds: float) -> None:
+        if seconds != _START_PAUSE:
+            time.sleep(seconds)
+
+    stepfunctions.time = SimpleNamespace(**vars(time) | {"sleep": sleep})
+
+
 def mend() -> None:
     """Make every mend."""
     mend_sqs_batches()
@@ -94,6 +126,8 @@ def mend() -> None:
     mend_batch_permission()
     mend_state_machine_caller()
     mend_batch_item_failures()
+    mend_history()
+    mend_start_pause()
     mend_tls_port()
 
 

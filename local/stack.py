@@ -10,7 +10,7 @@ from local.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 STACK = "mark-event-queue"
-_THIS_MACHINE = {
+THIS_MACHINE = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
 }
@@ -29,7 +29,7 @@ def build(target: Path) -> Path:
         "--template-file", str(ROOT / "template.yaml"),
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
-        "--parameter-overrides", *_overrides(_THIS_MACHINE),
+        "--parameter-overrides", *_overrides(THIS_MACHINE),
         folder=target.parent,  # the SAM CLI keeps dependencies in .aws-sam of the folder it runs in
     )  # fmt: skip
     return target / "template.yaml"
@@ -73,7 +73,7 @@ def deploy_mark_api(engine: Engine) -> None:
 
 def deploy_pipeline(engine: Engine, built: Path) -> dict[str, str]:
     """Deploy the main stack, built for this machine; return its outputs."""
-    return deploy(engine, built, STACK, **_THIS_MACHINE)
+    return deploy(engine, built, STACK, **THIS_MACHINE)
 
 
 def subscribe(engine: Engine, name: str) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
@@ -30,7 +31,7 @@ class Clients:
         """Take the parameter path, and whom to tell (client name, reason) of a malformed registration."""
         self._path = path
         self._on_malformed = on_malformed
-        self._parameters = SSMProvider()
+        self._parameters = SSMProvider(boto3_client=boto3.client("ssm"))  # of its own it would make a session, too
 
     def registered(self) -> list[Client]:
         """Return the clients by name; one whose registration makes no sense is left out and told of.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from string import ascii_letters, digits, punctuation
@@ -91,12 +92,13 @@ def to_deduplication_id(event_id: str) -> str:
 
 
 def _to_identifier(text: str) -> str:
-    encoded = _UNSAFE.sub(_percent_encoded, text)
+    encoded = _UNSAFE.sub(lambda unsafe: _percent_encoded(unsafe[0]), text)
     return encoded if 0 < len(encoded) <= _IDENTIFIER_LENGTH else f"%sha256:{_digest(text)}"
 
 
-def _percent_encoded(character: re.Match[str]) -> str:
-    return "".join([f"%{byte:02X}" for byte in character[0].encode("utf-8", "surrogatepass")])
+@lru_cache(maxsize=256)
+def _percent_encoded(character: str) -> str:
+    return "".join([f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass")])
 
 
 def _digest(text: str) -> str:

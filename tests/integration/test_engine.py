@@ -47,6 +47,16 @@ def test_the_stream_would_go_on_behind_reported_failures():
     assert "batchItemFailures" not in inspect.getsource(lambda_svc._poll_dynamodb_streams)
 
 
+def test_a_history_would_not_say_what_followed_what():
+    """MiniStack leaves previousEventId out, by which the branches of a Map are told apart."""
+    assert "previousEventId" not in inspect.getsource(stepfunctions)
+
+
+def test_executions_would_pause_before_they_start():
+    """MiniStack sleeps in every execution before its first state."""
+    assert "time.sleep(0.15)" in inspect.getsource(stepfunctions._run_execution)
+
+
 def test_tls_would_open_a_second_port():
     """MiniStack binds 443 as well when it serves over TLS."""
     assert "_port_is_bindable(bind_host, 443)" in inspect.getsource(ministack.app.main)

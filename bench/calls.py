@@ -1,0 +1,64 @@
+"""Calls per event, counted on the deployed stack, and the longest chain of them that wait for one another."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bench.chain import longest_chain
+from bench.events import items
+from bench.rig import Calls, Rig
+
+BATCH = 100
+CLIENTS = (1, 3, 10)
+MARKS = (100, 10, 1)
+_WAVE = 10
+
+
+class Counted(NamedTuple):
+    """The calls that one batch took."""
+
+    events: int
+    marks: int
+    clients: int
+    calls: Calls
+    chain: int
+
+    @property
+    def floor(self) -> int:
+        """The fewest calls that bring the events to the fan-out queue and to each client, ten to a call."""
+        return floor(self.events, self.clients)
+
+    @property
+    def ratio(self) -> float:
+        """All calls to the floor."""
+        return self.calls.total / self.floor
+
+
+def floor(events: int, clients: int) -> int:
+    """Return the fewest calls of SQS that bring so many events to the fan-out queue and to so many clients."""
+    return -(-events // _WAVE) * (clients + 1)
+
+
+def of_the_original(events: int, clients: int) -> int:
+    """Return the calls of the original pattern: per event a send to each queue, a receive and a delete.
+
+    That it makes just these is counted, too: see end_to_end.
+    """
+    return events * (clients + 1 + 2)
+
+
+def count(rig: Rig) -> Iterator[Counted]:
+    """Send one batch of each make through the table, and count."""
+    for clients in CLIENTS:
+        rig.have_clients(clients)
+        rig.deliver_at_once(items(1, 1))  # a cold start, and reading the registrations, which happens once a minute
+        yield _counted(rig, 1, 1, clients)
+        for marks in MARKS:
+            yield _counted(rig, BATCH, marks, clients)
+
+
+def _counted(rig: Rig, events: int, marks: int, clients: int) -> Counted:
+    rig.take_calls()
+    rig.take_executions()
+    rig.deliver_at_once(items(events, marks))
+    chains = [longest_chain(rig.history(execution)) for execution in rig.take_executions()]
+    return Counted(events, marks, clients, rig.take_calls(), max(chains))

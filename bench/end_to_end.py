@@ -1,0 +1,80 @@
+"""Events per second from the table to the last client queue, beside the original pattern on the same engine."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench import original
+from bench.events import items
+from bench.rig import Calls, Rig
+from local.marks import write
+from local.queues import until
+
+CLIENTS = 3
+EVENTS = 1000
+EVENTS_OF_THE_ORIGINAL = 250  # its rate does not depend on their number, and at some ten a second it takes its time
+_WARM_UP_EVENTS = 10
+_SECONDS = 400
+_DEPTH = "ApproximateNumberOfMessages"
+
+
+class Delivery(NamedTuple):
+    """What it took to bring events from the table to the last of the clients' queues."""
+
+    events: int
+    seconds: float
+    calls: Calls
+
+    @property
+    def events_per_second(self) -> float:
+        """The rate."""
+        return self.events / self.seconds
+
+
+def of_this_design(rig: Rig, events: int = EVENTS) -> Delivery:
+    """Measure the pipeline, from the first put to the last message."""
+    rig.have_clients(CLIENTS)
+    queues = [url for name, url in rig.session.queues.items() if name != "fan-out"]
+    deliver = _deliverer(rig, rig.function_name("ConverterFunction"), queues)
+    deliver(_WARM_UP_EVENTS)
+    return deliver(events)
+
+
+class Originals(NamedTuple):
+    """The original pattern twice: for a function that logs nothing the engine waits 50 ms for a line all the same."""
+
+    silent: Delivery
+    logging: Delivery
+
+
+def of_the_original(rig: Rig, events: int = EVENTS_OF_THE_ORIGINAL) -> Originals:
+    """Measure the original pattern in the same way; the pipeline has to rest."""
+    rig.enable(rig.function_name("ConverterFunction"), False)
+    measured = []
+    for log_lines in (False, True):
+        deployed = original.deploy(rig, CLIENTS, log_lines)
+        deliver = _deliverer(rig, deployed.stream_function, deployed.queues)
+        deliver(_WARM_UP_EVENTS)
+        measured.append(deliver(events))
+    return Originals(*measured)
+
+
+def _deliverer(rig: Rig, function_name: str, queues: list[str]) -> Callable[[int], Delivery]:
+    # One client for all polls and one for all puts: making one takes the machine longer than an execution.
+    sqs, dynamodb = rig.engine.client("sqs"), rig.engine.client("dynamodb")
+
+    def fullness(url: str) -> int:
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_DEPTH])["Attributes"]
+        return int(attributes[_DEPTH])
+
+    def deliver(events: int) -> Delivery:
+        sent = items(events, events)
+        expected = {url: fullness(url) + events for url in queues}
+        rig.take_calls()
+        started = time.monotonic()
+        write(dynamodb, sent)
+        until(lambda: all(fullness(url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
+        return Delivery(events, time.monotonic() - started, rig.take_calls())
+
+    rig.enable(function_name, True)
+    return deliver

@@ -1,0 +1,66 @@
+"""How calls, duration and bytes grow with the batch, the clients and the events, by an invocation each."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from bench.events import EVENT_BYTES, records
+from bench.rig import Rig
+
+BATCHES = (1, 10, 50, 100, 200, 500)
+CLIENTS = (1, 3, 10, 20, 40)
+KILOBYTES = (0.5, 1, 5, 20, 100)
+_EVENTS_OF_A_SIZE = 50  # of 100 KB each they are 5 MB: an invocation takes 6
+
+
+class Point(NamedTuple):
+    """What one invocation took. Seconds are those of the local engine; bytes are inputs and outputs of states."""
+
+    varied: str
+    events: int
+    clients: int
+    event_bytes: int
+    executions: int
+    calls: int
+    seconds: float
+    bytes_through_states: int
+    largest_state: int
+
+
+def measure(rig: Rig) -> Iterator[Point]:
+    """Vary one of the three at a time."""
+    rig.have_clients(3)
+    for events in BATCHES:
+        yield _point(rig, "batch", events, 3, EVENT_BYTES)
+    for kilobytes in KILOBYTES:
+        yield _point(rig, "event", _EVENTS_OF_A_SIZE, 3, int(kilobytes * 1024))
+    for clients in CLIENTS:
+        rig.have_clients(clients)
+        yield _point(rig, "clients", 100, clients, EVENT_BYTES)
+
+
+def _point(rig: Rig, varied: str, events: int, clients: int, event_bytes: int) -> Point:
+    functions, name = rig.engine.client("lambda"), rig.function_name("ConverterFunction")
+    _invoke(functions, name, records(1, 1))
+    rig.take_calls()
+    rig.take_executions()
+    _invoke(functions, name, records(events, events, event_bytes))
+    histories = [rig.history(execution) for execution in rig.take_executions()]
+    sizes = [size for history in histories for event in history for size in _state_sizes(event)]
+    seconds = sum((history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds() for history in histories)
+    calls = rig.take_calls().total
+    return Point(varied, events, clients, event_bytes, len(histories), calls, seconds, sum(sizes), max(sizes))
+
+
+def _invoke(functions: Any, name: str, batch: list[dict[str, Any]]) -> None:
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"Records": batch}))
+    result = json.load(answer["Payload"])
+    if result != {"batchItemFailures": []}:
+        raise RuntimeError(f"the converter answered {result}")
+
+
+def _state_sizes(event: dict[str, Any]) -> Iterator[int]:
+    """Yield the sizes of what went into or came out of a state; the engine records those outside Maps."""
+    for details, text in (("stateEnteredEventDetails", "input"), ("stateExitedEventDetails", "output")):
+        if details in event:
+            yield len(event[details][text].encode())
