@@ -21,6 +21,7 @@ class Counted(NamedTuple):
     clients: int
     calls: Calls
     chain: int
+    seconds: float
 
     @property
     def floor(self) -> int:
@@ -60,5 +61,6 @@ def _counted(rig: Rig, events: int, marks: int, clients: int) -> Counted:
     rig.take_calls()
     rig.take_executions()
     rig.deliver_at_once(items(events, marks))
-    chains = [longest_chain(rig.history(execution)) for execution in rig.take_executions()]
-    return Counted(events, marks, clients, rig.take_calls(), max(chains))
+    (execution,) = rig.take_executions()
+    history, counted = rig.history(execution), rig.take_calls()
+    return Counted(events, marks, clients, counted, longest_chain(history), counted.seconds_of("Converter"))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bench import original
 from bench.events import items
+from bench.logs import weight
 from bench.rig import Calls, Rig
 from local.marks import write
 from local.queues import until
@@ -24,6 +25,7 @@ class Delivery(NamedTuple):
     events: int
     seconds: float
     calls: Calls
+    log_bytes: int
 
     @property
     def events_per_second(self) -> float:
@@ -70,11 +72,13 @@ def _deliverer(rig: Rig, function_name: str, queues: list[str]) -> Callable[[int
     def deliver(events: int) -> Delivery:
         sent = items(events, events)
         expected = {url: fullness(url) + events for url in queues}
+        logged = weight(rig)
         rig.take_calls()
         started = time.monotonic()
         write(dynamodb, sent)
         until(lambda: all(fullness(url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
-        return Delivery(events, time.monotonic() - started, rig.take_calls())
+        seconds = time.monotonic() - started
+        return Delivery(events, seconds, rig.take_calls(), weight(rig) - logged)
 
     rig.enable(function_name, True)
     return deliver

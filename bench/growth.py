@@ -23,6 +23,8 @@ class Point(NamedTuple):
     executions: int
     calls: int
     seconds: float
+    converter_seconds: float
+    validator_seconds: float
     bytes_through_states: int
     largest_state: int
 
@@ -48,8 +50,11 @@ def _point(rig: Rig, varied: str, events: int, clients: int, event_bytes: int) -
     histories = [rig.history(execution) for execution in rig.take_executions()]
     sizes = [size for history in histories for event in history for size in _state_sizes(event)]
     seconds = sum((history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds() for history in histories)
-    calls = rig.take_calls().total
-    return Point(varied, events, clients, event_bytes, len(histories), calls, seconds, sum(sizes), max(sizes))
+    calls = rig.take_calls()
+    return Point(
+        varied, events, clients, event_bytes, len(histories), calls.total, seconds, calls.seconds_of("Converter"),
+        calls.seconds_of("Validator"), sum(sizes), max(sizes),
+    )  # fmt: skip
 
 
 def _invoke(functions: Any, name: str, batch: list[dict[str, Any]]) -> None:

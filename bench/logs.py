@@ -39,9 +39,9 @@ def measure(rig: Rig, events: int, clients: int) -> LogBytes:
     """Deliver one batch, and weigh what it logs."""
     rig.have_clients(clients)
     rig.deliver_at_once(items(1, 1))
-    before = _weight(rig)
+    before = weight(rig)
     states = rig.states_of(lambda: rig.deliver_at_once(items(events, events)))
-    functions = _weight(rig) - before
+    functions = weight(rig) - before
     return LogBytes(functions, execution_bytes(states, with_data=False), execution_bytes(states, with_data=True))
 
 
@@ -55,5 +55,6 @@ def execution_bytes(states: Sequence[StateSize], with_data: bool) -> int:
     return events * per_event + (data if with_data else 0)
 
 
-def _weight(rig: Rig) -> int:
+def weight(rig: Rig) -> int:
+    """Return the bytes of everything that functions have logged."""
     return sum(len(line.encode()) + _PER_EVENT for line in logs(rig.engine))

@@ -80,7 +80,8 @@ def calls(counted: Sequence[Counted]) -> list[dict[str, Any]]:
     return [
         {"events": one.events, "marks": one.marks, "clients": one.clients, "by_call": dict(one.calls.by_call),
          "queue_calls": one.calls.queue_calls, "calls": one.calls.total, "invocations": one.calls.invocations,
-         "floor": one.floor, "ratio": one.ratio, "chain": one.chain}
+         "floor": one.floor, "ratio": one.ratio, "chain": one.chain,
+         "seconds": one.seconds}
         for one in counted
     ]  # fmt: skip
 
@@ -134,7 +135,7 @@ def end_to_end(design: Delivery, originals: Originals) -> dict[str, Any]:
             )
             for name, one in rows.items()
         ],
-        "The engine waits 50 ms for the log of a function that writes none; AWS does not. The last row has no such wait.",
+        "The engine waits 50 ms for the log of a function that writes none; AWS does not. The last row is free of it.",
     )
     return {
         name: {
@@ -142,6 +143,7 @@ def end_to_end(design: Delivery, originals: Originals) -> dict[str, Any]:
             "seconds": one.seconds,
             "events_per_second": one.events_per_second,
             "calls_per_event": one.calls.total / one.events,
+            "log_bytes_per_event": one.log_bytes / one.events,
             "by_call": dict(one.calls.by_call),
             "function_seconds": [
                 {"function": function, "median": statistics.median(seconds), "invocations": len(seconds)}

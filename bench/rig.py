@@ -35,6 +35,10 @@ class Calls(NamedTuple):
         """Invocations of functions, by whomever."""
         return self.by_call["lambda:Invocation"]
 
+    def seconds_of(self, function: str) -> float:
+        """Return how long functions ran whose name holds this."""
+        return sum(sum(seconds) for name, seconds in self.seconds_by_function.items() if function in name)
+
     @property
     def total(self) -> int:
         """Calls of any service; an invocation by a poller is none, one by a state machine is."""

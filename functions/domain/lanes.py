@@ -28,7 +28,7 @@ def entry_of(event: Mapping[str, Any]) -> Entry:
 
 
 def plan(entries: Iterable[Entry]) -> list[Lane]:
-    """Return the lanes of the entries, given in order: `{waves, cursor, count, parked}` each.
+    """Return the lanes of the entries, given in order: `{waves, cursor, last, parked}` each.
 
     A wave never holds two entries of one group, and a group's next entry is in a later wave of the
     same lane, so it leaves only when the one before it was accepted. Groups with similar numbers
@@ -98,12 +98,12 @@ def _waves(groups: Sequence[Sequence[Entry]]) -> list[list[Entry]]:
 
 def _lane(waves: Iterable[list[Entry]], parked: int = 0) -> Lane:
     numbered = [[entry | {"Id": str(position)} for position, entry in enumerate(wave)] for wave in waves if wave]
-    return {"waves": numbered, "cursor": 0, "count": len(numbered), "parked": parked}
+    return {"waves": numbered, "cursor": 0, "last": len(numbered) - 1, "parked": parked}
 
 
 def _remaining_waves(lane: Lane) -> list[list[Entry]]:
     try:
         waves: list[list[Entry]] = lane["waves"][lane["cursor"] :]
     except (KeyError, TypeError) as error:
-        raise MalformedLaneError(f"a lane is {{waves, cursor, count, parked}}: {error!r}") from error
+        raise MalformedLaneError(f"a lane is {{waves, cursor, last, parked}}: {error!r}") from error
     return waves

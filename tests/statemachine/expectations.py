@@ -24,17 +24,18 @@ class Case(NamedTuple):
     given: dict[str, Any] = _BATCH
 
 
-_ONE_WAVE_WRITTEN = ["Waves To Write?", "Write Wave", "All Written?", "Next Wave To Write"]
-_CALLED = ["Waves To Send?", "In Time?", "Send Wave"]
-_ONE_WAVE_SENT = [*_CALLED, "All Accepted?", "Next Wave"]
+_ONE_WAVE_WRITTEN = ["Write Wave", "All Written?"]
+_CALLED = ["Waves To Send?", "Send Wave"]
+_ONE_WAVE_SENT = [*_CALLED, "All Accepted?"]
 _REFUSED = [*_CALLED, "All Accepted?", "Send Refused Alone", "Send Refused Event"]
 
 _VALIDATED = ["Validate Events", "Any Rejected?"]
-_WRITTEN = ["Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN, "Waves To Write?", "Lane Written"]
+_WRITTEN = ["Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN, "Lane Written"]
 _FOUND = ["Find Parked Sequences", "Stores In Time?", "Deliver To Clients"]
 _UP_TO_CLIENT = [*_VALIDATED, *_WRITTEN, *_FOUND, "Needs Selection?"]
 _UP_TO_SEND = [*_UP_TO_CLIENT, "Send Lanes"]
-_LANE_SENT = ["Waves To Send?", "Lane Sent", "Client Served", "Batch Handled"]
+_LANE_SENT = ["Lane Sent", "Client Served", "Batch Handled"]
+_LANE_LEFT = ["Waves To Send?", *_LANE_SENT]
 _DELIVERED = ["Send Lanes", *_ONE_WAVE_SENT, *_LANE_SENT]
 
 _DELIVERIES = {
@@ -42,9 +43,10 @@ _DELIVERIES = {
     "SeveralWaves": Case(
         [
             *_VALIDATED,
-            "Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN * 3, "Waves To Write?", "Lane Written",
+            "Write To Fan-Out Queue",
+            *[*_ONE_WAVE_WRITTEN, "Next Wave To Write"] * 2, *_ONE_WAVE_WRITTEN, "Lane Written",
             *_FOUND, "Needs Selection?",
-            "Send Lanes", *_ONE_WAVE_SENT * 3, *_LANE_SENT,
+            "Send Lanes", *[*_ONE_WAVE_SENT, "Next Wave"] * 2, *_ONE_WAVE_SENT, *_LANE_SENT,
         ]
     ),
     "NothingToDeliver": Case(
@@ -67,14 +69,25 @@ _DELIVERIES = {
     "FanOutPartlyRefusedThenWritten": Case(
         [
             *_VALIDATED, "Write To Fan-Out Queue",
-            "Waves To Write?", "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
-            "Next Wave To Write", "Waves To Write?", "Lane Written",
+            "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
+            "Waves Left To Write?", "Lane Written",
             *_FOUND, "Needs Selection?", *_DELIVERED,
         ],
         {"Write Refused Event": 2},
     ),
+    "FanOutPartlyRefusedBeforeMoreWaves": Case(
+        [
+            *_VALIDATED, "Write To Fan-Out Queue",
+            "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
+            "Waves Left To Write?", "Next Wave To Write",
+            *_ONE_WAVE_WRITTEN, "Next Wave To Write", *_ONE_WAVE_WRITTEN, "Lane Written",
+            *_FOUND, "Needs Selection?",
+            "Send Lanes", *[*_ONE_WAVE_SENT, "Next Wave"] * 2, *_ONE_WAVE_SENT, *_LANE_SENT,
+        ],
+        {"Write Refused Event": 2},
+    ),
     "FanOutDown": Case(
-        [*_VALIDATED, "Write To Fan-Out Queue", "Waves To Write?", "Write Wave"],
+        [*_VALIDATED, "Write To Fan-Out Queue", "Write Wave"],
         {"Write Wave": 5},
         error="Sqs.SqsException",
     ),
@@ -89,43 +102,41 @@ _DELIVERIES = {
     ),
     "ClientThrottledThenAccepted": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Send Wave": 3}),
     "ClientQueueMissing": Case(
-        [*_UP_TO_SEND, *_CALLED, "Park Wave", *_LANE_SENT], {"Send Wave": 1}, parked=2
+        [*_UP_TO_SEND, *_CALLED, "Park Wave", *_LANE_LEFT], {"Send Wave": 1}, parked=2
     ),
     "ClientAccessRefused": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Park Wave", *_LANE_SENT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Park Wave", *_LANE_LEFT],
         {"Send Wave": 1},
         parked=2,
     ),
     "ClientFaultThenAccepted": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?",
-         "Next Wave", *_LANE_SENT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?", *_LANE_SENT],
         {"Send Wave": 1, "Send Wave Again": 1},
     ),
     "ClientThrottledAs403ThenAccepted": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?",
-         "Next Wave", *_LANE_SENT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?", *_LANE_SENT],
         {"Send Wave": 1, "Send Wave Again": 1},
     ),
     "ClientFaultForGood": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_SENT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_LEFT],
         {"Send Wave": 1, "Send Wave Again": 3},
         parked=2,
     ),
     "ClientFaultThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_SENT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_LEFT],
         {"Send Wave": 1, "Send Wave Again": 1},
         parked=2,
     ),
     "ClientPartlyRefusedThenAccepted": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Any Refused For Good?", "Next Wave", *_LANE_SENT], {"Send Refused Event": 2}
+        [*_UP_TO_SEND, *_REFUSED, "Any Refused For Good?", "Next Wave", *_LANE_LEFT], {"Send Refused Event": 2}
     ),
     "ClientPartlyRefusedForGood": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_SENT],
+        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_LEFT],
         {"Send Refused Event": 4},
         parked=1,
     ),
     "ClientPartlyRefusedThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_SENT],
+        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_LEFT],
         {"Send Refused Event": 1},
         parked=1,
     ),
@@ -135,7 +146,7 @@ _DELIVERIES = {
         given=_BATCH | {"storesDeadline": PASSED},
     ),
     "ClientTooSlow": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "In Time?", "Out Of Time", "Park Wave", *_LANE_SENT],
+        [*_UP_TO_SEND, "Waves To Send?", "Out Of Time", "Park Wave", *_LANE_LEFT],
         parked=2,
         given=_BATCH | {"deadline": PASSED},
     ),

@@ -312,7 +312,7 @@ def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
     assert payload.keys() == {"client", "lane", "refused", "error"}
     assert (payload["client"], payload["refused"]) == ("Client", ["1"])
     assert payload["error"] == "Sqs.RequestThrottledException"
-    assert payload["lane"].keys() == {"waves", "cursor", "count", "parked"}
+    assert payload["lane"].keys() == {"waves", "cursor", "last", "parked"}
     assert [numbers(wave) for wave in payload["lane"]["waves"]] == [[1, 2], [3, 4]]
 
 

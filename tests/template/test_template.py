@@ -90,7 +90,7 @@ def test_outputs_are_those_that_others_read(template: Template):
 def test_parameters_have_the_known_names_and_defaults(template: Template):
     """A deployment needs no parameter, and those that there are have the documented names."""
     assert template["Parameters"].keys() == {
-        "EventStreamArn", "BatchSize", "LogExecutionData", "PythonRuntime", "Architecture",
+        "EventStreamArn", "BatchSize", "LogExecutionData", "ExecutionLogLevel", "PythonRuntime", "Architecture",
     }  # fmt: skip
     assert all("Default" in parameter for parameter in template["Parameters"].values())
 
@@ -437,14 +437,15 @@ def test_batches_run_as_express_executions(template: Template):
 
 @every_machine
 def test_machine_is_traced_and_logged(template: Template, machine: str):
-    """Each execution can be opened in the console: level ALL, in a log group that needs no resource policy.
+    """Each execution can be opened in the console: level ALL by default, in a log group that needs no resource policy.
 
     Step Functions wants the group's ARN with ":*" at its end. Fn::GetAtt gives it so on AWS
     (CloudFormation, AWS::Logs::LogGroup, return values), so nothing must be put behind it.
     """
     properties = _machine(template, machine)
     assert properties["TracingConfiguration"] == {"Enabled": True}
-    assert properties["LoggingConfiguration"]["Level"] == "ALL"
+    level = properties["LoggingConfiguration"]["Level"]
+    assert (template["Parameters"][level["Ref"]]["Default"] if "Ref" in level else level) == "ALL"
     (destination,) = properties["LoggingConfiguration"]["Destinations"]
     assert destination == {"CloudWatchLogsLogGroup": {"LogGroupArn": arn(f"{machine}LogGroup")}}
     group = of_type(template, "AWS::Logs::LogGroup")[f"{machine}LogGroup"]

@@ -166,7 +166,7 @@ def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
     selected = parking.select_handler({"client": "archive", "lanes": lanes(["A", "B", "A"])}, CONTEXT)
 
     output = capsys.readouterr().out
-    assert (gone_on["parked"], gone_on["count"]) == (1, 0)
+    assert (gone_on["parked"], gone_on["last"]) == (1, -1)
     assert [numbers(wave) for wave in selected["lanes"][0]["waves"]] == [[2]]
     assert _counts(output, "EventsParked") == {(): [1], ("archive",): [1]}
     assert _counts(output, "EventsParkedBehind") == {(): [2], ("archive",): [2]}

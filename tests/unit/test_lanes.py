@@ -72,8 +72,8 @@ def test_calls_are_the_sum_of_the_longest_marks(marks):
 
     planned = lanes(marks)
 
-    assert [lane["count"] for lane in planned] == lengths[::10]
-    assert all(lane["count"] == len(lane["waves"]) for lane in planned)
+    assert [lane["last"] + 1 for lane in planned] == lengths[::10]
+    assert all(lane["last"] == len(lane["waves"]) - 1 for lane in planned)
 
 
 @given(_MARKS)
@@ -87,7 +87,7 @@ def test_a_hundred_events_of_a_hundred_marks_are_ten_calls_side_by_side():
     """The ordinary batch takes the time of one call."""
     planned = lanes([str(number) for number in range(100)])
 
-    assert [(lane["count"], len(lane["waves"][0])) for lane in planned] == [(1, 10)] * 10
+    assert [(lane["last"], len(lane["waves"][0])) for lane in planned] == [(0, 10)] * 10
 
 
 def test_no_events_make_no_lanes():
@@ -102,7 +102,7 @@ def test_a_failed_call_parks_its_wave_and_all_followers():
     parked, rest = part(lane)
 
     assert numbers(parked) == [1, 4, 6, 2, 5, 3]
-    assert rest == {"waves": [], "cursor": 0, "count": 0, "parked": 6}
+    assert rest == {"waves": [], "cursor": 0, "last": -1, "parked": 6}
 
 
 def test_a_refused_entry_parks_its_followers_alone():
@@ -113,7 +113,7 @@ def test_a_refused_entry_parks_its_followers_alone():
 
     assert numbers(parked) == [4, 5]
     assert [numbers(wave) for wave in rest["waves"]] == [[2], [3]]
-    assert (rest["cursor"], rest["count"], rest["parked"]) == (0, 2, 2)
+    assert (rest["cursor"], rest["last"], rest["parked"]) == (0, 1, 2)
 
 
 def test_parting_looks_only_at_what_is_still_to_send():
@@ -145,7 +145,7 @@ def test_every_event_is_delivered_or_parked_and_no_mark_overtakes_itself(marks, 
     for planned in lanes(marks):
         lane = planned
         parked_before = len(parked)
-        while lane["cursor"] < lane["count"]:
+        while lane["cursor"] <= lane["last"]:
             wave = lane["waves"][lane["cursor"]]
             ids = [entry["Id"] for entry in wave]
             refused = data.draw(st.none() | st.lists(st.sampled_from(ids), unique=True))
@@ -177,7 +177,7 @@ def test_a_lane_without_held_events_keeps_the_rest_in_order(marks, data):
         held_numbers = set(numbers(held))
         assert numbers(entries_of(rest)) == [n for n in numbers(all_entries) if n not in held_numbers]
         assert rest["parked"] == len(held)
-        assert rest["count"] == len(rest["waves"])
+        assert rest["last"] == len(rest["waves"]) - 1
         assert all([e["Id"] for e in wave] == [str(n) for n in range(len(wave))] for wave in rest["waves"])
 
 

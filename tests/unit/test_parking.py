@@ -48,7 +48,7 @@ def test_a_failed_call_parks_each_sequence_in_order():
 
     assert _stored(store) == {A: [1, 3, 5], B: [2], C: [4]}
     assert {sequence.error for sequence in store.sequences("archive", "", 10)} == {"Sqs.QueueDoesNotExist"}
-    assert (rest["count"], rest["parked"]) == (0, 5)
+    assert (rest["last"], rest["parked"]) == (-1, 5)
 
 
 def test_refused_events_are_parked_with_their_followers_alone():
@@ -127,4 +127,4 @@ def test_a_batch_that_is_all_held_leaves_lanes_with_nothing_to_send():
 
     (lane,) = select({"client": "archive", "lanes": lanes(["A", "A"])}, store)
 
-    assert lane == {"waves": [], "cursor": 0, "count": 0, "parked": 2}
+    assert lane == {"waves": [], "cursor": 0, "last": -1, "parked": 2}

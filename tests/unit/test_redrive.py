@@ -441,7 +441,7 @@ def _deliver(batch: list[Entry], store: ParkedEventsInMemory, queue: QueueInMemo
         lanes = select({"client": CLIENT, "lanes": lanes}, store)
     for lane in lanes:
         going = lane
-        while going["cursor"] < going["count"]:
+        while going["cursor"] <= going["last"]:
             refused = queue.send(URL, going["waves"][going["cursor"]])
             if refused:
                 error = next(iter(refused.values()))

@@ -1,0 +1,225 @@
+"""`make cost`: dollars per million events, of this design and of others, from a run of the benchmark and list prices.
+
+What the clients pay for receiving and deleting is the same in every design and left out, and so are free
+tiers, storage, alarms, and the custom metrics, whose price is by the month and not by the event.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.report import table
+from bench.results import load
+
+CLIENTS = 3
+_MILLION = 1_000_000
+_GIGABYTE = 1024**3
+_CHUNK = 64 * 1024
+_WAVE = 10
+
+# template.yaml; Step Functions: "billed duration is rounded up to the nearest 100 ms", memory in chunks of 64 MB
+# of 50 MB, the definition and what is in the execution (Step Functions pricing).
+_MEMORY_GB = 0.5
+_EXPRESS_STEP_SECONDS = 0.1
+_EXPRESS_CHUNK_MB = 64
+_EXPRESS_BASE_MB = 50
+_TRACED = 0.05  # X-Ray's default: the first request of a second, and five in a hundred of the others
+
+Lines = dict[str, float]
+
+
+class Batch(NamedTuple):
+    """What one batch took, as it was counted and measured."""
+
+    events: int
+    event_bytes: int
+    calls_of_sqs: int
+    reads: int
+    converter_seconds: float
+    validator_seconds: float
+    execution_seconds: float
+    bytes_through_states: int
+    function_log_bytes: int
+    execution_log_bytes: int
+    execution_log_bytes_with_data: int
+
+
+class Prices:
+    """The table of list prices."""
+
+    def __init__(self, prices: Mapping[str, Mapping[str, Any]]) -> None:
+        self._prices = prices
+
+    def of(self, name: str, quantity: float) -> float:
+        """Return the dollars for a quantity of something."""
+        price = self._prices[name]
+        return float(price["usd"] * quantity / price["per"])
+
+    def print(self) -> None:
+        """Print the table."""
+        table(
+            "List prices, first tier",
+            ("", "USD", "per", "region", "date", "source"),
+            [
+                (name, f"{one['usd']:.10g}", _per(one), one["region"], one["date"], one["source"])
+                for name, one in self._prices.items()
+            ],
+        )
+
+
+def load_prices() -> Prices:
+    """Return the prices that the repository holds."""
+    return Prices(json.loads(Path(__file__).with_name("prices.json").read_text("utf-8"))["prices"])
+
+
+def this_design(batch: Batch, prices: Prices) -> Lines:
+    """Return the dollars per million events in batches like this one."""
+    batches = _MILLION / batch.events
+    function_seconds = batch.converter_seconds + batch.validator_seconds
+    chunks_per_call = math.ceil(min(batch.events, _WAVE) * batch.event_bytes / _CHUNK)
+    return {
+        "Lambda, requests": prices.of("lambda_request", 2 * batches),
+        "Lambda, duration": prices.of("lambda_gb_second", function_seconds * _MEMORY_GB * batches),
+        "Step Functions, starts": prices.of("express_request", batches),
+        "Step Functions, duration": prices.of("express_gb_hour", express_gb_hours(batch) * batches),
+        "SQS": prices.of("sqs_fifo_request", batch.calls_of_sqs * chunks_per_call * batches),
+        "DynamoDB": prices.of("dynamodb_read_unit", batch.reads * batches),
+        "traces, 1 in 20": prices.of("xray_trace", _TRACED * batches),
+        "logs of functions": _logs(batch.function_log_bytes * batches, prices),
+        "logs of executions": _logs(batch.execution_log_bytes * batches, prices),
+    }
+
+
+def express_gb_hours(batch: Batch) -> float:
+    """Return the billed GB-hours of one execution."""
+    steps = math.ceil(round(batch.execution_seconds / _EXPRESS_STEP_SECONDS, 6))
+    megabytes = _EXPRESS_BASE_MB + batch.bytes_through_states / 2**20
+    chunks = math.ceil(megabytes / _EXPRESS_CHUNK_MB)
+    return steps * _EXPRESS_STEP_SECONDS / 3600 * chunks * _EXPRESS_CHUNK_MB / 1024
+
+
+def original(seconds: float, calls_of_sqs: float, log_bytes: float, prices: Prices) -> Lines:
+    """Return the same for the original pattern, of which these are the figures per event."""
+    return {
+        "Lambda, requests": prices.of("lambda_request", 2 * _MILLION),
+        "Lambda, duration": prices.of("lambda_gb_second", seconds * _MEMORY_GB * _MILLION),
+        "SQS": prices.of("sqs_fifo_request", calls_of_sqs * _MILLION),
+        "logs of functions": _logs(log_bytes * _MILLION, prices),
+    }
+
+
+def sns_fifo(batch: Batch, prices: Prices) -> Lines:
+    """Return the same for a function that publishes to an SNS FIFO topic with a queue per client and one more.
+
+    Not measured: its function is taken to run, and to log, as long as this design's converter.
+    """
+    batches, queues = _MILLION / batch.events, CLIENTS + 1
+    gigabytes = batch.event_bytes * _MILLION / _GIGABYTE
+    return {
+        "Lambda, requests": prices.of("lambda_request", batches),
+        "Lambda, duration": prices.of("lambda_gb_second", batch.converter_seconds * _MEMORY_GB * batches),
+        "SNS": prices.of("sns_fifo_publish", math.ceil(batch.events / _WAVE) * batches)
+        + prices.of("sns_fifo_publish_gb", gigabytes)
+        + prices.of("sns_fifo_delivery", queues * _MILLION)
+        + prices.of("sns_fifo_delivery_gb", queues * gigabytes),
+        "logs of functions": _logs(batch.function_log_bytes / 2 * batches, prices),
+    }
+
+
+def pipes(batch: Batch, prices: Prices, requests_per_batch: int) -> Lines:
+    """Return the same for a pipe from the stream to each queue.
+
+    Not measured, and not possible beyond two queues, for a shard has two readers. AWS does not say
+    whether it bills the events or the batch in pieces of 64 KB, hence `requests_per_batch`.
+    """
+    batches, queues = _MILLION / batch.events, CLIENTS + 1
+    sends = math.ceil(batch.events / _WAVE) * math.ceil(min(batch.events, _WAVE) * batch.event_bytes / _CHUNK)
+    return {
+        "Pipes": prices.of("pipes_request", requests_per_batch * queues * batches),
+        "SQS": prices.of("sqs_fifo_request", sends * queues * batches),
+    }
+
+
+def main() -> int:
+    """Print the prices, and what a million events cost: in full batches, and one by one."""
+    results, prices = load(), load_prices()
+    prices.print()
+    print(f"\nMeasured {results['date']} on {results['machine']}; durations are those of the local engine.")
+    for events, kind in ((100, "in batches of 100, a busy stream"), (1, "one to a batch, a quiet stream")):
+        batch = batch_of(results, events)
+        with_data = _logs(batch.execution_log_bytes_with_data * _MILLION / events, prices)
+        _print(
+            f"USD per million events of {batch.event_bytes} bytes, {CLIENTS} clients, {kind}", batch, results, prices
+        )
+        print(f"  With LogExecutionData=true the logs of executions are {with_data:,.2f} instead.")
+    print(
+        "\n  SNS FIFO and Pipes are reckoned, not measured. No price: the order, contract and parking that they lack."
+        "\n  Per month, whatever the events: a dozen custom metrics and the alarms, some dollars."
+    )
+    return 0
+
+
+def batch_of(results: Mapping[str, Any], events: int) -> Batch:
+    """Return what a batch of so many events, each of a mark of its own, took in that run."""
+    counted = _only(results["calls"], events=events, marks=events, clients=CLIENTS)
+    grown = _only(results["growth"], varied="batch", events=events)
+    logged = results["logs"][str(events)]
+    return Batch(
+        events,
+        grown["event_bytes"],
+        counted["queue_calls"],
+        counted["by_call"]["dynamodb:Query"],
+        grown["converter_seconds"],
+        grown["validator_seconds"],
+        grown["seconds"],
+        grown["bytes_through_states"],
+        logged["functions"],
+        logged["execution"],
+        logged["execution_with_data"],
+    )
+
+
+def _print(title: str, batch: Batch, results: Mapping[str, Any], prices: Prices) -> None:
+    measured = results["end_to_end"]["original_logging"]
+    seconds = sum(one["median"] for one in measured["function_seconds"])
+    sends = sum(number for call, number in measured["by_call"].items() if call.startswith("sqs:")) / measured["events"]
+    chunks = math.ceil(batch.events * batch.event_bytes / _CHUNK)
+    columns = {
+        "this design": this_design(batch, prices),
+        "original": original(seconds, sends, measured["log_bytes_per_event"], prices),
+        "SNS FIFO": sns_fifo(batch, prices),
+        "Pipes, by event": pipes(batch, prices, batch.events),
+        "Pipes, by 64 KB": pipes(batch, prices, chunks),
+    }
+    names = list(dict.fromkeys(name for lines in columns.values() for name in lines))
+    names.sort(key=lambda name: name.startswith("logs"))
+    rows = [(name, *(f"{lines[name]:.3f}" if name in lines else "" for lines in columns.values())) for name in names]
+    without = {
+        name: sum(usd for line, usd in lines.items() if not line.startswith("logs")) for name, lines in columns.items()
+    }
+    rows.insert(
+        next(place for place, name in enumerate(names) if name.startswith("logs")),
+        ("without logs", *(f"{usd:.2f}" for usd in without.values())),
+    )
+    rows.append(("with logs", *(f"{sum(lines.values()):.2f}" for lines in columns.values())))
+    table(title, ("", *columns), rows)
+
+
+def _logs(size: float, prices: Prices) -> float:
+    return prices.of("logs_gb", size / _GIGABYTE)
+
+
+def _only(found: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:
+    (one,) = [one for one in found if all(one[name] == value for name, value in wanted.items())]
+    return one
+
+
+def _per(price: Mapping[str, Any]) -> str:
+    return f"{price['per']:,} {price['unit']}" if price["per"] > 1 else str(price["unit"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
