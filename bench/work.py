@@ -14,12 +14,13 @@ from referencing import Registry, Resource
 
 from bench.events import records
 from converter.conversion import input_of
-from domain.batches import budget, pack
+from domain.batches import pack
+from domain.budget import budget
 from domain.contract import load
 from validator.validation import SCHEMAS, validate
 
 EVENTS = 100
-_ROUNDS = 15
+_ROUNDS = 30
 _NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 _QUEUE = "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClient{}.fifo"
 _CLIENTS = [{"name": name, "queueUrl": _QUEUE.format(name)} for name in ("Insurer", "Police", "Archive")]

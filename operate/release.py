@@ -14,7 +14,8 @@ from uuid import uuid4
 from adapters.clients import Client, Clients
 from adapters.executions import Executions
 from converter.conversion import input_of
-from domain.batches import Batch, budget, split
+from domain.batches import Batch, split
+from domain.budget import budget
 from domain.contract import Contract, load
 from domain.errors import BatchNotDeliveredError
 from domain.events import Event

@@ -17,7 +17,7 @@ CACHE_SECONDS = 60
 _QUEUE_URL = re.compile(r"https?://\S+/MarkFanOutClient[A-Za-z0-9_-]*\.fifo\Z")
 
 # Every registration takes room in the states of every execution: one that is longer than any queue
-# URL or sensible name must not leave the others' events without it (domain/batches.py, budget).
+# URL or sensible name must not leave the others' events without it (domain/budget.py).
 _LONGEST_QUEUE_URL = 256
 _LONGEST_NAME = 100
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, budget, pack
+from domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
+from domain.budget import budget
 from domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
 
 Failures = dict[str, list[dict[str, str]]]

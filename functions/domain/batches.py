@@ -2,18 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from domain.events import Event, convert, has_new_image, without_body
-
-# Step Functions Developer Guide, service quotas: input or output of a task, state or execution.
-STATE_BYTES = 262_144
-
-# What the states of an execution hold beside events and clients: the answers of SQS (ten entries
-# of some 300 bytes, a Failed entry's message), the metadata of a Lambda answer, a caught error.
-_RESERVED_BYTES = 16_384
 
 # The widest shape an event takes in any state is, without its texts: the entry of a wave (250), or
 # a rejected event with one violation of the longest path (400). Its share of wave, lane: 20.
@@ -37,14 +29,6 @@ class Batch:
     def first_sequence_number(self) -> str:
         """The stream's name for the place where the batch begins."""
         return self.events[0].sequence_number
-
-
-def budget(clients: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many bytes the events of one batch may take beside these clients.
-
-    The clients are counted twice: a state may hold them and the names of those with parked events.
-    """
-    return STATE_BYTES - _RESERVED_BYTES - 2 * len(dumps(clients))
 
 
 def cost(event: Event) -> int:

@@ -41,7 +41,9 @@ class Event(NamedTuple):
             "sequenceNumber": self.sequence_number,
             "body": self.body,
         }
-        return shape | ({"unfit": self.unfit} if self.unfit else {})
+        if self.unfit:
+            shape["unfit"] = self.unfit
+        return shape
 
 
 def has_new_image(record: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from domain.batches import budget
+from domain.budget import budget
 from domain.contract import Contract, Violation
 from domain.lanes import entry_of, plan
 

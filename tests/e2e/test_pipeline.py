@@ -9,6 +9,8 @@ from string import ascii_letters, digits, punctuation
 from typing import Any
 from uuid import uuid4
 
+from bench.calls import floor
+from bench.chain import longest_chain
 from local import inspection
 from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
@@ -93,6 +95,31 @@ def test_each_execution_names_its_events_and_its_clients(stack: Session):
     (found,) = [given for given in inputs if item["eventId"]["S"] in json.dumps(given)]
     assert [client["name"] for client in found["clients"]] == ["Insurer", "Police", "original"]
     assert [event["mark"] for event in found["batch"]["events"]] == ["EX 1"]
+
+
+def test_a_batch_of_many_marks_waits_no_longer_than_one_event(stack: Session):
+    """Waves of different marks go at the same time, and there are no more calls than ten events to a call need."""
+    waits = []
+    for marks in (1, 100):
+        before = {execution.name for execution in stack.executions.all()}
+        stack.deliver(histories([f"W{marks} {number}" for number in range(marks)], events=1))
+        for execution in stack.executions.all():
+            if execution.name not in before:
+                history = _history(stack, execution.name)
+                waits.append(longest_chain(history))
+                sends = [event for event in history if _resource(event).endswith("aws-sdk:sqs:sendMessageBatch")]
+                assert len(sends) == floor(execution.valid, len(execution.clients))
+    assert set(waits) == {4}, "validate, write to the fan-out queue, look for what is parked, send"
+
+
+def _history(stack: Session, execution: str) -> list[dict[str, Any]]:
+    arn = f"{stack.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{execution}"
+    pages = stack.engine.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+    return [event for page in pages for event in page["events"]]
+
+
+def _resource(event: dict[str, Any]) -> str:
+    return str(event.get("taskScheduledEventDetails", {}).get("resource", ""))
 
 
 def test_a_forgotten_mark_starts_no_execution(stack: Session):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.batches import STATE_BYTES, Batch, budget, cost, pack
+from domain.batches import Batch, cost, pack
+from domain.budget import STATE_BYTES, budget
 from domain.events import Event, convert
 from tests.builders import client, item, record, removal, sequence_number
 

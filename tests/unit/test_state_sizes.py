@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converter.conversion import input_of
-from domain.batches import STATE_BYTES, Batch, budget, cost, pack
+from domain.batches import Batch, cost, pack
+from domain.budget import STATE_BYTES, budget
 from domain.contract import Violation
 from domain.events import convert
 from domain.lanes import Lane, part

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.batches import budget
+from domain.budget import budget
 from domain.contract import Contract, load
 from domain.lanes import entries_of
 from tests.builders import SCHEMAS, client, event_id, event_input, example, numbers, sequence_number
