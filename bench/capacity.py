@@ -99,13 +99,14 @@ def capacity(
         events,
         executions,
         [
-            limit("partition: writes", "partition_write_units", rate / shards * math.ceil(event_bytes / _WRITE_UNIT)),
-            limit("table: writes", "table_write_units", rate * math.ceil(event_bytes / _WRITE_UNIT)),
-            limit("Lambda: concurrency", "lambda_concurrency", converters + validators),
-            limit("Step Functions: starts", "express_starts", executions),
-            limit("SQS: sends to a queue", f"sqs_calls_{region}", executions * math.ceil(events / _WAVE)),
-            limit("parked events: reads", "partition_read_units", executions),
-            limit("SSM: reads", "parameter_reads", shards / _REGISTRATIONS_SECONDS),
+            Limit("shard", rate / shards, BATCH / durations.batch(BATCH), adjustable=False),
+            limit("partition", "partition_write_units", rate / shards * math.ceil(event_bytes / _WRITE_UNIT)),
+            limit("table", "table_write_units", rate * math.ceil(event_bytes / _WRITE_UNIT)),
+            limit("Lambda", "lambda_concurrency", converters + validators),
+            limit("starts", "express_starts", executions),
+            limit("SQS queue", f"sqs_calls_{region}", executions * math.ceil(events / _WAVE)),
+            limit("parked reads", "partition_read_units", executions),
+            limit("SSM", "parameter_reads", shards / _REGISTRATIONS_SECONDS),
         ],
     )
 
@@ -148,9 +149,10 @@ def show(durations: Durations, quotas: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the table."""
     shard = shard_rate(durations, EVENT_BYTES, quotas)
     found = [(region, capacity(rate, durations, EVENT_BYTES, region, quotas)) for region in REGIONS for rate in RATES]
+    limits = [limit.name for limit in found[0][1].limits]
     table(
         f"{durations.per_batch * 1000:.0f} ms per batch and {durations.per_event * 1000:.2f} ms per event in it",
-        ("region", "events / s", "shards", "events / batch", "executions / s", "next limit", "used of it"),
+        ("region", "events / s", "shards", "per batch", "executions / s", *limits, "next limit"),
         [
             (
                 region,
@@ -158,8 +160,8 @@ def show(durations: Durations, quotas: Mapping[str, Mapping[str, Any]]) -> None:
                 one.shards,
                 f"{one.events_per_batch:.1f}",
                 f"{one.executions:,.0f}",
+                *(f"{limit.share:.1%}" for limit in one.limits),
                 one.next_limit.name,
-                _share(one.next_limit),
             )
             for region, one in found
         ],
@@ -167,10 +169,6 @@ def show(durations: Durations, quotas: Mapping[str, Mapping[str, Any]]) -> None:
         f" (SQS allows {quotas['sqs_calls_group']['value']} of one group).",
         *_beyond(found),
     )
-
-
-def _share(limit: Limit) -> str:
-    return f"{limit.share:.0%}"
 
 
 def _beyond(found: Sequence[tuple[str, Capacity]]) -> list[str]:

@@ -152,8 +152,9 @@ def test_the_next_limit_is_the_one_used_most():
     quotas = load_quotas()
     london, virginia = (capacity(100_000, of_calls(0.02), 1024, region, quotas) for region in ("london", "virginia"))
     beyond = [{limit.name for limit in one.limits if limit.share > 1} for one in (london, virginia)]
-    assert beyond == [{"table: writes", "SQS: sends to a queue"}, {"table: writes"}]
-    assert london.next_limit.name == "table: writes"
+    assert beyond == [{"table", "SQS queue"}, {"table"}]
+    assert london.next_limit.name == "table"
+    assert capacity(800, of_calls(0.02), 1024, "london", quotas).next_limit.name == "shard"
     assert london.shards == 110
 
 
