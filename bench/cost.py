@@ -156,7 +156,7 @@ def main() -> int:
         )
         print(f"  With LogExecutionData=true the logs of executions are {with_data:,.2f} instead.")
     print(
-        "\n  SNS FIFO and Pipes are reckoned, not measured, and lack what has no price: a contract, parking, order after"
+        "\n  SNS FIFO and Pipes are reckoned, not measured, and lack what has no price: contract, parking, order after"
         "\n  failures. What SQS may charge for SNS's sends is not in it. A shard has two readers, so two pipes at most."
         "\n  Per month, whatever the events: a dozen custom metrics and the alarms, some dollars."
     )
