@@ -22,6 +22,7 @@ from local.engine import REGION
 
 _ROUNDS = 7
 _RUNTIME = "awslambdaric.bootstrap"
+_OF_THE_VALIDATOR = ("jsonschema_rs", "aws_lambda_powertools")
 _CLIENTS = {
     "ConverterFunction": ("ssm", "stepfunctions"),
     "ValidatorFunction": (),
@@ -53,21 +54,38 @@ def has_runtime() -> bool:
     return importlib.util.find_spec(_RUNTIME.partition(".")[0]) is not None
 
 
-def measure() -> list[ColdStart]:
+class ColdStarts(NamedTuple):
+    """Of every function, and of what the validator cannot do without: milliseconds of its floor with that alone."""
+
+    functions: list[ColdStart]
+    validator_with: dict[str, float]
+
+
+def measure() -> ColdStarts:
     """Build the package, and start each function and its floor by turns."""
     with tempfile.TemporaryDirectory(prefix="mark-event-queue-") as folder:
         template = stack.build(Path(folder) / "built")
         resources = yaml.load(template.read_text("utf-8"), Loader=_Loader)["Resources"]  # noqa: S506 (a SafeLoader)
         functions = {name: resources[name] for name in resources if resources[name]["Type"].endswith("::Function")}
-        return [_measure(name, resource, template.parent / name) for name, resource in functions.items()]
+        measured = [_measure(name, resource, template.parent / name) for name, resource in functions.items()]
+        environment = _environment(template.parent / "ValidatorFunction")
+        return ColdStarts(measured, {module: _import_alone(module, environment) for module in _OF_THE_VALIDATOR})
+
+
+def _import_alone(module: str, environment: dict[str, str]) -> float:
+    code = f"{_runtime()}import {module}"
+    return statistics.median(_cpu_milliseconds(code, environment) for _ in range(_ROUNDS))
+
+
+def _runtime() -> str:
+    return f"import {_RUNTIME}\n" if has_runtime() else ""
 
 
 def _measure(name: str, resource: dict[str, Any], package: Path) -> ColdStart:
-    runtime = f"import {_RUNTIME}\n" if has_runtime() else ""
     clients = "".join([f"\nboto3.client({service!r})" for service in _CLIENTS[name]])
-    floor = runtime + (f"import boto3{clients}\n" if clients else "") + "def handler(event, context): pass"
+    floor = _runtime() + (f"import boto3{clients}\n" if clients else "") + "def handler(event, context): pass"
     module = resource["Properties"]["Handler"].rpartition(".")[0]
-    ours = f"{runtime}import {module}"
+    ours = f"{_runtime()}import {module}"
     files = [path for path in package.rglob("*") if path.is_file()]
     size, zipped = sum(path.stat().st_size for path in files), _zipped(package, files)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.calls import Counted, of_the_original
-from bench.cold_start import ColdStart, has_runtime
+from bench.cold_start import ColdStarts, has_runtime
 from bench.end_to_end import CLIENTS, Delivery, Originals
 from bench.growth import Point
 from bench.logs import LogBytes
@@ -47,8 +47,10 @@ def work(measured: Work) -> dict[str, Any]:
     }
 
 
-def cold_start(measured: Sequence[ColdStart]) -> list[dict[str, Any]]:
+def cold_start(starts: ColdStarts) -> list[dict[str, Any]]:
     """Print the cold starts."""
+    measured = starts.functions
+    validator_with = " and ".join(f"{ms:.0f} with {module} alone" for module, ms in starts.validator_with.items())
     table(
         "Cold start: ms of CPU of a fresh interpreter, the package as sam build leaves it",
         ("function", "boto3 clients", "floor", "measured", "ratio"),
@@ -58,6 +60,7 @@ def cold_start(measured: Sequence[ColdStart]) -> list[dict[str, Any]]:
         ],
         f"floor: an empty handler with the same clients, both {'behind' if has_runtime() else 'without'} what Lambda's"
         " runtime loads itself (awslambdaric)",
+        f"the validator's floor: {validator_with}",
         f"package of each: {_mebibytes(measured[0].package_bytes)}, {_mebibytes(measured[0].zipped_bytes)} zipped",
     )
     return [one._asdict() | {"ratio": one.ratio} for one in measured]

@@ -99,17 +99,19 @@ def test_each_execution_names_its_events_and_its_clients(stack: Session):
 
 def test_a_batch_of_many_marks_waits_no_longer_than_one_event(stack: Session):
     """Waves of different marks go at the same time, and there are no more calls than ten events to a call need."""
-    waits = []
+    chains: dict[int, set[int]] = {}
     for marks in (1, 100):
         before = {execution.name for execution in stack.executions.all()}
         stack.deliver(histories([f"W{marks} {number}" for number in range(marks)], events=1))
         for execution in stack.executions.all():
             if execution.name not in before:
                 history = _history(stack, execution.name)
-                waits.append(longest_chain(history))
+                chains.setdefault(marks, set()).add(longest_chain(history))
                 sends = [event for event in history if _resource(event).endswith("aws-sdk:sqs:sendMessageBatch")]
                 assert len(sends) == floor(execution.valid, len(execution.clients))
-    assert set(waits) == {4}, "validate, write to the fan-out queue, look for what is parked, send"
+    # Validate, write to the fan-out queue, look for what is parked, send; and select, where other tests left any parked.
+    assert chains[100] == chains[1]
+    assert chains[1] in ({4}, {5})
 
 
 def _history(stack: Session, execution: str) -> list[dict[str, Any]]:
