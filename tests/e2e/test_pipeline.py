@@ -109,7 +109,7 @@ def test_a_batch_of_many_marks_waits_no_longer_than_one_event(stack: Session):
                 chains.setdefault(marks, set()).add(longest_chain(history))
                 sends = [event for event in history if _resource(event).endswith("aws-sdk:sqs:sendMessageBatch")]
                 assert len(sends) == floor(execution.valid, len(execution.clients))
-    # Validate, write to the fan-out queue, look for what is parked, send; and select, where other tests left any parked.
+    # Validate, write to the fan-out queue, find what is parked, send; and select, where other tests left any parked.
     assert chains[100] == chains[1]
     assert chains[1] in ({4}, {5})
 
