@@ -51,11 +51,11 @@ class Prices:
     """The table of list prices."""
 
     def __init__(self, prices: Mapping[str, Mapping[str, Any]]) -> None:
-        self._prices = prices
+        self.by_name = prices
 
     def of(self, name: str, quantity: float) -> float:
         """Return the dollars for a quantity of something."""
-        price = self._prices[name]
+        price = self.by_name[name]
         return float(price["usd"] * quantity / price["per"])
 
     def print(self) -> None:
@@ -65,7 +65,7 @@ class Prices:
             ("", "USD", "per", "region", "date", "source"),
             [
                 (name, f"{one['usd']:.10g}", _per(one), one["region"], one["date"], one["source"])
-                for name, one in self._prices.items()
+                for name, one in self.by_name.items()
             ],
         )
 

@@ -42,13 +42,17 @@ def _calls(counted: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _growth(points: Sequence[Mapping[str, Any]]) -> Figure:
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(10, 8), layout="constrained")
     panels = (
         ("batch", "events", "events in the batch"),
         ("clients", "clients", "clients"),
         ("event", "event_bytes", "bytes of an event"),
     )
-    values = (("calls", "calls"), ("seconds", "seconds (local engine)"))
+    values = (
+        ("calls", "calls"),
+        ("seconds", "seconds (local engine)"),
+        ("bytes_through_states", "bytes through states"),
+    )
     grid = figure.subplots(len(values), len(panels), sharex="col")
     for column, (varied, abscissa, label) in enumerate(panels):
         chosen = [point for point in points if point["varied"] == varied]

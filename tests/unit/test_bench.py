@@ -20,7 +20,7 @@ from domain.contract import load
 from tests.builders import NOW, ROOT, SCHEMAS
 from validator.validation import validate
 
-ONE_DOLLAR = Prices({name: {"usd": 1, "per": 1} for name in load_prices()._prices})
+ONE_DOLLAR = Prices({name: {"usd": 1, "per": 1} for name in load_prices().by_name})
 FULL = Batch(
     events=100, event_bytes=1024, calls_of_sqs=40, reads=1, converter_seconds=0.3, validator_seconds=0.1,
     execution_seconds=0.21, bytes_through_states=2**20, function_log_bytes=1000, execution_log_bytes=2**20,
@@ -120,7 +120,7 @@ def test_every_price_and_quota_says_where_and_when_it_was_found():
         held = json.loads((ROOT / "bench" / file).read_text("utf-8"))
         assert held["collected"]
         assert all(one["source"].startswith("https://") for one in held[kind].values())
-    assert all(one["region"] and one["date"] for one in load_prices()._prices.values())
+    assert all(one["region"] and one["date"] for one in load_prices().by_name.values())
 
 
 def test_an_execution_logs_its_states_and_if_asked_their_data():
