@@ -25,7 +25,7 @@ def main() -> int:
     results["cold_start"] = report.cold_start(cold_start.measure())
     print("\nDeploying the real template onto the local engine …", flush=True)
     with rig() as stack:
-        design = end_to_end.of_this_design(stack)  # first, and the original last: the engine slows as queues fill
+        design = end_to_end.of_this_design(stack)  # first: the engine slows as queues fill; the original has its own
         results["calls"] = report.calls(list(calls.count(stack)))
         results["growth"] = report.growth(list(growth.measure(stack)))
         results["logs"] = report.logs({f"{n}": logs.measure(stack, n, clients) for n, clients in _LOG_BATCHES})

@@ -42,7 +42,7 @@ def floor(events: int, clients: int) -> int:
 def of_the_original(events: int, clients: int) -> int:
     """Return the calls of the original pattern: per event a send to each queue, a receive and a delete.
 
-    That it makes just these is counted, too: see end_to_end.
+    For three clients that is counted, too, and has to be the same: report.end_to_end.
     """
     return events * (clients + 1 + 2)
 

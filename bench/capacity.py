@@ -20,8 +20,10 @@ REGIONS = ("london", "virginia")
 BATCH = 100
 CLIENTS = 3
 EVENT_BYTES = 1024
-CHAIN = 4  # calls that wait for one another in an execution; make bench reads it from the history
-WORK_SECONDS = 0.0001  # per event, of converter, validator and their runtime; make bench measures it
+CHAIN = 4  # calls that wait for one another in an execution: make bench, calls; tests/e2e/test_pipeline.py
+CPU_SECONDS = 0.00012  # per event, of converter, validator and their runtime: make bench, work per event
+MEMORY_MB = 512  # of the functions; Lambda gives a whole CPU for 1,769 MB (Lambda Developer Guide, memory)
+_MEMORY_MB_OF_A_CPU = 1769
 _WAVE = 10
 _WRITE_UNIT = 1024
 _REGISTRATIONS_SECONDS = 60
@@ -99,7 +101,7 @@ def capacity(
         events,
         executions,
         [
-            Limit("shard", rate / shards, BATCH / durations.batch(BATCH), adjustable=False),
+            limit("shards", "initial_partitions", shards),
             limit("partition", "partition_write_units", rate / shards * math.ceil(event_bytes / _WRITE_UNIT)),
             limit("table", "table_write_units", rate * math.ceil(event_bytes / _WRITE_UNIT)),
             limit("Lambda", "lambda_concurrency", converters + validators),
@@ -142,7 +144,8 @@ def of_calls(call_seconds: float) -> Durations:
     Before the chain of the execution there is its start. An event of a mark waits for the one before
     it, at the fan-out queue and at the client's.
     """
-    return Durations((1 + CHAIN) * call_seconds, WORK_SECONDS, call_seconds, 2 * call_seconds)
+    work = CPU_SECONDS * _MEMORY_MB_OF_A_CPU / MEMORY_MB
+    return Durations((1 + CHAIN) * call_seconds, work, call_seconds, 2 * call_seconds)
 
 
 def show(durations: Durations, quotas: Mapping[str, Mapping[str, Any]]) -> None:

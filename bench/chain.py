@@ -9,14 +9,18 @@ def longest_chain(history: Sequence[Mapping[str, Any]]) -> int:
 
     An event follows the one that its `previousEventId` names (Step Functions API Reference,
     HistoryEvent); what leaves a Map has waited for everything that happened inside it.
+
+    Raises:
+        KeyError: an event does not say what it follows.
     """
-    length = {0: 0}
-    before_map = 0
+    length: dict[int, int] = {}
+    maps: list[int] = []
     for event in history:
-        before = length[event.get("previousEventId", 0)]
+        before = length[event["previousEventId"]] if length else 0
         if event["type"] == "MapStateEntered":
-            before_map = event["id"]
+            maps.append(event["id"])
         if event["type"] == "MapStateExited":
-            before = max(chain for number, chain in length.items() if number >= before_map)
+            entered = maps.pop()
+            before = max(chain for number, chain in length.items() if number >= entered)
         length[event["id"]] = before + (event["type"] == "TaskScheduled")
     return max(length.values())

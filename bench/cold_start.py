@@ -34,7 +34,7 @@ _CLIENTS = {
 
 
 class ColdStart(NamedTuple):
-    """Milliseconds of CPU from the start of the interpreter to the end of the initialisation."""
+    """Milliseconds of CPU of an interpreter that does nothing but import and initialise."""
 
     function: str
     clients: tuple[str, ...]

@@ -26,7 +26,6 @@ _MEMORY_GB = 0.5
 _EXPRESS_STEP_SECONDS = 0.1
 _EXPRESS_CHUNK_MB = 64
 _EXPRESS_BASE_MB = 50
-_TRACED = 0.05  # X-Ray's default: the first request of a second, and five in a hundred of the others
 
 Lines = dict[str, float]
 
@@ -87,7 +86,8 @@ def this_design(batch: Batch, prices: Prices) -> Lines:
         "Step Functions, duration": prices.of("express_gb_hour", express_gb_hours(batch) * batches),
         "SQS": prices.of("sqs_fifo_request", batch.calls_of_sqs * chunks_per_call * batches),
         "DynamoDB": prices.of("dynamodb_read_unit", batch.reads * batches),
-        "traces, 1 in 20": prices.of("xray_trace", _TRACED * batches),
+        # X-Ray's default takes the first request of every second, and a twentieth of the others.
+        "traces, a batch a second": prices.of("xray_trace", batches),
         "logs of functions": _logs(batch.function_log_bytes * batches, prices),
         "logs of executions": _logs(batch.execution_log_bytes * batches, prices),
     }
@@ -96,6 +96,7 @@ def this_design(batch: Batch, prices: Prices) -> Lines:
 def express_gb_hours(batch: Batch) -> float:
     """Return the billed GB-hours of one execution."""
     steps = math.ceil(round(batch.execution_seconds / _EXPRESS_STEP_SECONDS, 6))
+    # AWS's estimate adds the definition and, per step of a Map, the data; what goes through all states is more.
     megabytes = _EXPRESS_BASE_MB + batch.bytes_through_states / 2**20
     chunks = math.ceil(megabytes / _EXPRESS_CHUNK_MB)
     return steps * _EXPRESS_STEP_SECONDS / 3600 * chunks * _EXPRESS_CHUNK_MB / 1024
@@ -111,14 +112,16 @@ def original(seconds: float, calls_of_sqs: float, log_bytes: float, prices: Pric
     }
 
 
-def sns_fifo(batch: Batch, prices: Prices) -> Lines:
+def sns_fifo(batch: Batch, prices: Prices, sends_billed: bool) -> Lines:
     """Return the same for a function that publishes to an SNS FIFO topic with a queue per client and one more.
 
-    Not measured: its function is taken to run, and to log, as long as this design's converter.
+    Not measured: its function is taken to run, and to log, as long as this design's converter. Whether
+    SQS bills what SNS sends is not said in what we read, hence `sends_billed`.
     """
     batches, queues = _MILLION / batch.events, CLIENTS + 1
     gigabytes = batch.event_bytes * _MILLION / _GIGABYTE
-    return {
+    sends = {"SQS": prices.of("sqs_fifo_request", queues * _MILLION)} if sends_billed else {}
+    return sends | {
         "Lambda, requests": prices.of("lambda_request", batches),
         "Lambda, duration": prices.of("lambda_gb_second", batch.converter_seconds * _MEMORY_GB * batches),
         "SNS": prices.of("sns_fifo_publish", math.ceil(batch.events / _WAVE) * batches)
@@ -154,10 +157,11 @@ def main() -> int:
         _print(
             f"USD per million events of {batch.event_bytes} bytes, {CLIENTS} clients, {kind}", batch, results, prices
         )
-        print(f"  With LogExecutionData=true the logs of executions are {with_data:,.2f} instead.")
+        print(f"  With LogExecutionData=true the logs of executions are {with_data:,.2f} instead;")
+        print("  with ExecutionLogLevel=ERROR executions that succeed log nothing.")
     print(
         "\n  SNS FIFO and Pipes are reckoned, not measured, and lack what has no price: contract, parking, order after"
-        "\n  failures. What SQS may charge for SNS's sends is not in it. A shard has two readers, so two pipes at most."
+        "\n  failures. A shard has two readers, so two pipes at most. Durations are single ones of the local engine."
         "\n  Per month, whatever the events: a dozen custom metrics and the alarms, some dollars."
     )
     return 0
@@ -191,7 +195,8 @@ def _print(title: str, batch: Batch, results: Mapping[str, Any], prices: Prices)
     columns = {
         "this design": this_design(batch, prices),
         "original": original(seconds, sends, measured["log_bytes_per_event"], prices),
-        "SNS FIFO": sns_fifo(batch, prices),
+        "SNS FIFO": sns_fifo(batch, prices, sends_billed=False),
+        "SNS, sends billed": sns_fifo(batch, prices, sends_billed=True),
         "Pipes, by event": pipes(batch, prices, batch.events),
         "Pipes, by 64 KB": pipes(batch, prices, chunks),
     }

@@ -51,7 +51,7 @@ def execution_bytes(states: Sequence[StateSize], with_data: bool) -> int:
     events = 2 + sum(_EVENTS[state.kind] for state in states)
     # A task's parameters and result are logged as well, about what enters and leaves it once more.
     times = {"Task": 2, "Iteration": 0}
-    data = sum((state.input + state.output) * times.get(state.kind, 1) for state in states)
+    data = sum((state.input + state.output + state.escapes) * times.get(state.kind, 1) for state in states)
     return events * per_event + (data if with_data else 0)
 
 

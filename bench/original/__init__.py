@@ -1,4 +1,7 @@
-"""The original application's pattern on the same engine: one event per invocation, one message per event and client."""
+"""The original application's pattern on the same engine: one event per invocation, one message per event and client.
+
+As there, every message is of the group `mark-event`, so one event follows the other through the second function.
+"""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -55,6 +55,12 @@ def test_a_history_would_not_say_what_followed_what():
 def test_executions_would_pause_before_they_start():
     """MiniStack sleeps in every execution before its first state."""
     assert "time.sleep(0.15)" in inspect.getsource(stepfunctions._run_execution)
+    assert inspect.getsource(stepfunctions).count("sleep(0.15)") == 1, "the mend would swallow the other one, too"
+
+
+def test_pollers_would_rest_after_a_wake_for_nothing():
+    """MiniStack's pollers rest, which only slows patterns that send to queues one message after another (bench)."""
+    assert lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS > 0
 
 
 def test_tls_would_open_a_second_port():
