@@ -6,11 +6,11 @@ from typing import NamedTuple
 from bench.chain import longest_chain
 from bench.events import items
 from bench.rig import Calls, Rig
+from domain.lanes import WAVE_SIZE
 
 BATCH = 100
 CLIENTS = (1, 3, 10)
 MARKS = (100, 10, 1)
-_WAVE = 10
 
 
 class Counted(NamedTuple):
@@ -36,7 +36,7 @@ class Counted(NamedTuple):
 
 def floor(events: int, clients: int) -> int:
     """Return the fewest calls of SQS that bring so many events to the fan-out queue and to so many clients."""
-    return -(-events // _WAVE) * (clients + 1)
+    return -(-events // WAVE_SIZE) * (clients + 1)
 
 
 def of_the_original(events: int, clients: int) -> int:
@@ -59,8 +59,8 @@ def count(rig: Rig) -> Iterator[Counted]:
 
 def _counted(rig: Rig, events: int, marks: int, clients: int) -> Counted:
     rig.take_calls()
-    rig.take_executions()
+    rig.take_histories()
     rig.deliver_at_once(items(events, marks))
-    (execution,) = rig.take_executions()
-    history, counted = rig.history(execution), rig.take_calls()
+    (history,) = rig.take_histories()
+    counted = rig.take_calls()
     return Counted(events, marks, clients, counted, longest_chain(history), counted.seconds_of("Converter"))

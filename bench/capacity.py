@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.calls import BATCH
+from bench.end_to_end import CLIENTS
+from bench.events import EVENT_BYTES
 from bench.report import table
 from bench.results import load
+from domain.lanes import WAVE_SIZE
 
 RATES = (10, 1_000, 100_000)
 REGIONS = ("london", "virginia")
-BATCH = 100
-CLIENTS = 3
-EVENT_BYTES = 1024
 CHAIN = 4  # calls that wait for one another in an execution: make bench, calls; tests/e2e/test_pipeline.py
 CPU_SECONDS = 0.00012  # per event, of converter, validator and their runtime: make bench, work per event
 MEMORY_MB = 512  # of the functions; Lambda gives a whole CPU for 1,769 MB (Lambda Developer Guide, memory)
 _MEMORY_MB_OF_A_CPU = 1769
-_WAVE = 10
 _WRITE_UNIT = 1024
 _REGISTRATIONS_SECONDS = 60
 
@@ -106,7 +106,7 @@ def capacity(
             limit("table", "table_write_units", rate * math.ceil(event_bytes / _WRITE_UNIT)),
             limit("Lambda", "lambda_concurrency", converters + validators),
             limit("starts", "express_starts", executions),
-            limit("SQS queue", f"sqs_calls_{region}", executions * math.ceil(events / _WAVE)),
+            limit("SQS queue", f"sqs_calls_{region}", executions * math.ceil(events / WAVE_SIZE)),
             limit("parked reads", "partition_read_units", executions),
             limit("SSM", "parameter_reads", shards / _REGISTRATIONS_SECONDS),
         ],

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.end_to_end import CLIENTS
 from bench.report import table
 from bench.results import load
+from domain.lanes import WAVE_SIZE
 
-CLIENTS = 3
 _MILLION = 1_000_000
 _GIGABYTE = 1024**3
 _CHUNK = 64 * 1024
-_WAVE = 10
 
 # template.yaml; Step Functions: "billed duration is rounded up to the nearest 100 ms", memory in chunks of 64 MB
 # of 50 MB, the definition and what is in the execution (Step Functions pricing).
@@ -78,13 +78,12 @@ def this_design(batch: Batch, prices: Prices) -> Lines:
     """Return the dollars per million events in batches like this one."""
     batches = _MILLION / batch.events
     function_seconds = batch.converter_seconds + batch.validator_seconds
-    chunks_per_call = math.ceil(min(batch.events, _WAVE) * batch.event_bytes / _CHUNK)
     return {
         "Lambda, requests": prices.of("lambda_request", 2 * batches),
         "Lambda, duration": prices.of("lambda_gb_second", function_seconds * _MEMORY_GB * batches),
         "Step Functions, starts": prices.of("express_request", batches),
         "Step Functions, duration": prices.of("express_gb_hour", express_gb_hours(batch) * batches),
-        "SQS": prices.of("sqs_fifo_request", batch.calls_of_sqs * chunks_per_call * batches),
+        "SQS": prices.of("sqs_fifo_request", batch.calls_of_sqs * _requests_per_call(batch) * batches),
         "DynamoDB": prices.of("dynamodb_read_unit", batch.reads * batches),
         # X-Ray's default takes the first request of every second, and a twentieth of the others.
         "traces, a batch a second": prices.of("xray_trace", batches),
@@ -124,7 +123,7 @@ def sns_fifo(batch: Batch, prices: Prices, sends_billed: bool) -> Lines:
     return sends | {
         "Lambda, requests": prices.of("lambda_request", batches),
         "Lambda, duration": prices.of("lambda_gb_second", batch.converter_seconds * _MEMORY_GB * batches),
-        "SNS": prices.of("sns_fifo_publish", math.ceil(batch.events / _WAVE) * batches)
+        "SNS": prices.of("sns_fifo_publish", math.ceil(batch.events / WAVE_SIZE) * batches)
         + prices.of("sns_fifo_publish_gb", gigabytes)
         + prices.of("sns_fifo_delivery", queues * _MILLION)
         + prices.of("sns_fifo_delivery_gb", queues * gigabytes),
@@ -139,7 +138,7 @@ def pipes(batch: Batch, prices: Prices, requests_per_batch: int) -> Lines:
     whether it bills the events or the batch in pieces of 64 KB, hence `requests_per_batch`.
     """
     batches, queues = _MILLION / batch.events, CLIENTS + 1
-    sends = math.ceil(batch.events / _WAVE) * math.ceil(min(batch.events, _WAVE) * batch.event_bytes / _CHUNK)
+    sends = math.ceil(batch.events / WAVE_SIZE) * _requests_per_call(batch)
     return {
         "Pipes": prices.of("pipes_request", requests_per_batch * queues * batches),
         "SQS": prices.of("sqs_fifo_request", sends * queues * batches),
@@ -212,6 +211,11 @@ def _print(title: str, batch: Batch, results: Mapping[str, Any], prices: Prices)
     )
     rows.append(("with logs", *(f"{sum(lines.values()):.2f}" for lines in columns.values())))
     table(title, ("", *columns), rows)
+
+
+def _requests_per_call(batch: Batch) -> int:
+    """Return as how many requests SQS bills the call that carries a wave."""
+    return math.ceil(min(batch.events, WAVE_SIZE) * batch.event_bytes / _CHUNK)
 
 
 def _logs(size: float, prices: Prices) -> float:

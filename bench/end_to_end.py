@@ -9,7 +9,7 @@ from bench.events import items
 from bench.logs import weight
 from bench.rig import Calls, Rig
 from local.marks import write
-from local.queues import until
+from local.queues import depth_by, until
 
 CLIENTS = 3
 EVENTS = 1000
@@ -17,7 +17,6 @@ _EVENTS_OF_THE_SILENT = 250  # at less than ten a second a thousand take two min
 _WARM_UP_EVENTS = 10
 _LAST = 5
 _SECONDS = 400
-_DEPTH = "ApproximateNumberOfMessages"
 
 
 class Delivery(NamedTuple):
@@ -66,20 +65,16 @@ def _deliverer(rig: Rig, function_name: str, queues: list[str]) -> Callable[[int
     # One client for all polls and one for all puts: making one takes the machine longer than an execution.
     sqs, dynamodb = rig.engine.client("sqs"), rig.engine.client("dynamodb")
 
-    def fullness(url: str) -> int:
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_DEPTH])["Attributes"]
-        return int(attributes[_DEPTH])
-
     def deliver(events: int) -> Delivery:
         sent = items(events, events)
-        expected = {url: fullness(url) + events for url in queues}
+        expected = {url: depth_by(sqs, url) + events for url in queues}
         logged = weight(rig)
         rig.take_calls()
         write(dynamodb, sent[:-_LAST])
         rig.enable(function_name, True)
         started = time.monotonic()
         write(dynamodb, sent[-_LAST:])  # which wakes the poller at once
-        until(lambda: all(fullness(url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
+        until(lambda: all(depth_by(sqs, url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
         seconds = time.monotonic() - started
         rig.enable(function_name, False)
         return Delivery(events, seconds, rig.take_calls(), weight(rig) - logged)

@@ -19,9 +19,9 @@ CALLS = Path(os.environ["CALLS"])
 STATES = Path(os.environ["STATES"])
 
 
-def write_down(by: str, call: str, **more: Any) -> None:
+def write_down(call: str, **more: Any) -> None:
     """Append a call to the file that CALLS names."""
-    _append(CALLS, {"by": by, "call": call} | more)
+    _append(CALLS, {"call": call} | more)
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:
@@ -35,13 +35,13 @@ def write_down_functions() -> None:
     def extract(*request: Any, **options: Any) -> Any:
         action = extract_action(*request, **options)
         if not iam_evaluator.caller_arn().endswith(":root"):
-            write_down("function", action)
+            write_down(action)
         return action
 
     def execute(function: Any, config: Any, *rest: Any) -> Any:
         started = time.monotonic()
         result = execute_function(function, config, *rest)
-        write_down("Lambda", "lambda:Invocation", name=config["FunctionName"], seconds=time.monotonic() - started)
+        write_down("lambda:Invocation", name=config["FunctionName"], seconds=time.monotonic() - started)
         return result
 
     extract_action, execute_function = iam_actions.extract_iam_action, lambda_svc._execute_function_dispatch
@@ -53,7 +53,7 @@ def write_down_states() -> None:
 
     def invoke(resource: str, task_input: Any) -> Any:
         service, action = resource.split(":")[-2:]
-        write_down("state machine", f"{service}:{action[0].upper()}{action[1:]}")
+        write_down(f"{service}:{action[0].upper()}{action[1:]}")
         return invoke_resource(resource, task_input)
 
     invoke_resource = stepfunctions._invoke_resource
@@ -102,11 +102,11 @@ def write_down_pollers() -> None:
     def receive(*arguments: Any) -> Any:
         messages = receive_messages(*arguments)
         if messages:
-            write_down("poller", "sqs:ReceiveMessage")
+            write_down("sqs:ReceiveMessage")
         return messages
 
     def delete(*arguments: Any) -> None:
-        write_down("poller", "sqs:DeleteMessageBatch")
+        write_down("sqs:DeleteMessageBatch")
         delete_messages(*arguments)
 
     receive_messages, delete_messages = sqs._receive_messages_for_esm, sqs._delete_messages_for_esm

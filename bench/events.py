@@ -1,9 +1,9 @@
 """Valid events of a known size, of marks that nobody has seen before."""
 
-import json
 from itertools import count
 from typing import Any
 
+from domain.attributes import json_object
 from local.marks import Item, Mark
 
 EVENT_BYTES = 1024
@@ -55,18 +55,10 @@ def _sold(mark: Mark) -> Mark:
 
 def _of_size(item: Item, event_bytes: int) -> Item:
     """Return the item padded to about so many bytes of JSON, or without its entitlement if it is to be smaller."""
-    if _json_bytes(item) > event_bytes:
+    if len(json_object(item)) > event_bytes:
         state = {
             name: attribute for name, attribute in item["RegistrationNumber"]["M"].items() if name != "entitlement"
         }
         item = item | {"RegistrationNumber": {"M": state}}
-    missing = event_bytes - _json_bytes(item) - len(f',"{_PADDING}":""')
+    missing = event_bytes - len(json_object(item)) - len(f',"{_PADDING}":""')
     return item | {_PADDING: {"S": "x" * missing}} if missing > 0 else item
-
-
-def _json_bytes(item: Item) -> int:
-    def plain(attribute: dict[str, Any]) -> Any:
-        ((kind, value),) = attribute.items()
-        return {name: plain(inner) for name, inner in value.items()} if kind == "M" else value
-
-    return len(json.dumps({name: plain(attribute) for name, attribute in item.items()}, separators=(",", ":")))

@@ -45,15 +45,14 @@ def _point(rig: Rig, varied: str, events: int, clients: int, event_bytes: int) -
     functions, name = rig.engine.client("lambda"), rig.function_name("ConverterFunction")
     _invoke(functions, name, records(1, 1))
     rig.take_calls()
-    rig.take_executions()
+    rig.take_histories()
     _invoke(functions, name, records(events, events, event_bytes))
-    histories = [rig.history(execution) for execution in rig.take_executions()]
+    histories = rig.take_histories()
     seconds = sum((history[-1]["timestamp"] - history[0]["timestamp"]).total_seconds() for history in histories)
     calls = rig.take_calls()
     # Once more to weigh the states, inside Maps too, which takes its time.
     states = rig.states_of(lambda: _invoke(functions, name, records(events, events, event_bytes)))
     sizes = [size for state in states for size in (state.input, state.output)]
-    rig.take_executions()
     return Point(
         varied, events, clients, event_bytes, len(histories), calls.total, seconds, calls.seconds_of("Converter"),
         calls.seconds_of("Validator"), sum(sizes), max(sizes),

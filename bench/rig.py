@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from local.engine import Engine
 from local.marks import Item, put_in_batches
 from local.queues import until
 from local.session import Session, deployed
+from local.stack import STACK
 
 _SECONDS = 300
 
@@ -51,7 +51,7 @@ class StateSize(NamedTuple):
     kind: str
     input: int
     output: int
-    escapes: int = 0
+    escapes: int
 
 
 @dataclass
@@ -70,10 +70,10 @@ class Rig:
         """The engine that it runs on."""
         return self.session.engine
 
-    def function_name(self, logical_id: str, stack: str = "mark-event-queue") -> str:
-        """Return the physical name of a function of a stack."""
+    def function_name(self, logical_id: str) -> str:
+        """Return the physical name of a function of the stack."""
         resource = self.engine.client("cloudformation").describe_stack_resource(
-            StackName=stack, LogicalResourceId=logical_id
+            StackName=STACK, LogicalResourceId=logical_id
         )
         name: str = resource["StackResourceDetail"]["PhysicalResourceId"]
         return name
@@ -108,16 +108,14 @@ class Rig:
         (mapping,) = functions.list_event_source_mappings(FunctionName=function_name)["EventSourceMappings"]
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
 
-    def deliver_at_once(self, items: Sequence[Item]) -> float:
-        """Put events into the table, then let the stream go; return the seconds until all have been handled."""
+    def deliver_at_once(self, items: Sequence[Item]) -> None:
+        """Put events into the table, then let the stream go, and wait until all have been handled."""
         converter = self.function_name("ConverterFunction")
         self.enable(converter, False)
         put_in_batches(self.engine, items)
         expected = self.session.executions.handled() + len(items)
-        started = time.monotonic()
         self.enable(converter, True)
         until(lambda: self.session.executions.handled() >= expected, f"{len(items)} events to be handled", _SECONDS)
-        return time.monotonic() - started
 
     def take_calls(self) -> Calls:
         """Return the calls since this was last asked."""
@@ -141,19 +139,11 @@ class Rig:
         self.states_file.unlink()
         return sizes
 
-    def history(self, execution_arn: str) -> list[dict[str, Any]]:
-        """Return the history of an execution."""
-        pages = self.engine.client("stepfunctions").get_paginator("get_execution_history")
-        return [event for page in pages.paginate(executionArn=execution_arn) for event in page["events"]]
-
-    def take_executions(self) -> list[str]:
-        """Return the ARNs of the executions since this was last asked, oldest first."""
-        pages = self.engine.client("stepfunctions").get_paginator("list_executions")
-        found = pages.paginate(stateMachineArn=self.session.outputs["StateMachineArn"])
-        listed = [execution for page in found for execution in page["executions"]]
-        fresh = [one for one in listed if one["executionArn"] not in self._executions]
-        self._executions |= {one["executionArn"] for one in fresh}
-        return [one["executionArn"] for one in sorted(fresh, key=lambda one: one["startDate"])]
+    def take_histories(self) -> list[list[dict[str, Any]]]:
+        """Return the histories of the executions since this was last asked, oldest first."""
+        fresh = [one.name for one in self.session.executions.all() if one.name not in self._executions]
+        self._executions.update(fresh)
+        return [self.session.executions.history(name) for name in fresh]
 
 
 @contextmanager

@@ -9,14 +9,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeDeserializer
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from bench.events import records
 from converter.conversion import input_of
 from domain.batches import pack
 from domain.budget import budget
 from domain.contract import load
+from local.guarantees import reference_validators
 from validator.validation import SCHEMAS, validate
 
 EVENTS = 100
@@ -78,18 +77,8 @@ class Obvious:
     """The same by boto3's TypeDeserializer, json and jsonschema, its validators made once."""
 
     def __init__(self) -> None:
-        schemas = [json.loads(path.read_text("utf-8")) for path in sorted(SCHEMAS.glob("*.json"))]
-        registry: Registry[Any] = Registry().with_resources(
-            [(schema["$id"], Resource.from_contents(schema)) for schema in schemas]
-        )
         self._deserializer = TypeDeserializer()
-        self._validators = {
-            schema["title"]: Draft202012Validator(
-                schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER
-            )
-            for schema in schemas
-            if schema["title"].endswith("Event")
-        }
+        self._validators = reference_validators()
 
     def convert(self, batch: list[dict[str, Any]]) -> str:
         """Return the input of an execution."""

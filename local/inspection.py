@@ -36,6 +36,12 @@ class Executions:
         """Return how many events successful executions have carried."""
         return sum(one.valid + one.rejected for one in self.all() if one.status == "SUCCEEDED")
 
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """Return the history of an execution."""
+        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+        pages = self._machine.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
     def _described(self, listed: dict[str, Any]) -> Execution:
         arn = listed["executionArn"]
         if arn in self._ended:

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from domain.contract import Contract, load, pointer
+from local.guarantees import reference_validators
 from tests.builders import SCHEMAS
 
 Pairs = set[tuple[str, str]]
@@ -31,15 +31,7 @@ def contract() -> Contract:
 @cache
 def validators() -> dict[str, Draft202012Validator]:
     """Return the reference validator of each event type."""
-    resources = [(schema["$id"], Resource.from_contents(schema)) for schema in schemas().values()]
-    registry: Registry[Any] = Registry().with_resources(resources)
-    return {
-        name.removesuffix(".json"): Draft202012Validator(
-            schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER
-        )
-        for name, schema in schemas().items()
-        if name.endswith("Event.json")
-    }
+    return reference_validators()
 
 
 def reference_pairs(event: Any) -> Pairs:

@@ -105,19 +105,13 @@ def test_a_batch_of_many_marks_waits_no_longer_than_one_event(stack: Session):
         stack.deliver(histories([f"W{marks} {number}" for number in range(marks)], events=1))
         for execution in stack.executions.all():
             if execution.name not in before:
-                history = _history(stack, execution.name)
+                history = stack.executions.history(execution.name)
                 chains.setdefault(marks, set()).add(longest_chain(history))
                 sends = [event for event in history if _resource(event).endswith("aws-sdk:sqs:sendMessageBatch")]
                 assert len(sends) == floor(execution.valid, len(execution.clients))
     # Validate, write to the fan-out queue, find what is parked, send; and select, where other tests left any parked.
     assert chains[100] == chains[1]
     assert chains[1] in ({4}, {5})
-
-
-def _history(stack: Session, execution: str) -> list[dict[str, Any]]:
-    arn = f"{stack.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{execution}"
-    pages = stack.engine.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
-    return [event for page in pages for event in page["events"]]
 
 
 def _resource(event: dict[str, Any]) -> str:

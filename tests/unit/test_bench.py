@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from bench.calls import floor
-from bench.capacity import BATCH, Durations, capacity, load_quotas, main, of_calls, of_engine, shard_rate
+from bench.calls import BATCH, floor
+from bench.capacity import Durations, capacity, load_quotas, main, of_calls, of_engine, shard_rate
 from bench.chain import longest_chain
 from bench.cost import Batch, Prices, batch_of, express_gb_hours, load_prices, original, pipes, sns_fifo, this_design
 from bench.events import items, records
