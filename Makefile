@@ -12,31 +12,31 @@ help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
 demo: install ## Run the real stack on this machine, tell it a story, print what each client got
-	@PYTHONPATH=functions $(RUN) -m local.demo
+	@$(RUN) -m local.demo
 
 up: install ## Leave the same stack running, and print how to put an event in and read a queue
-	@PYTHONPATH=functions $(RUN) -m local.up
+	@$(RUN) -m local.up
 
 parked: install ## Tell what is parked, for whom, since when and why, on the stack of the environment's credentials
-	@PYTHONPATH=functions $(RUN) -m operate parked
+	@$(RUN) -m meq parked
 
-redrive: install ## Redrive what is parked for CLIENT, in order; python -m operate does more
-	@PYTHONPATH=functions $(RUN) -m operate redrive $(CLIENT)
+redrive: install ## Redrive what is parked for CLIENT, in order; python -m meq does more
+	@$(RUN) -m meq redrive $(CLIENT)
 
 faults: install ## Attack the deployed stack with generated faults for SECONDS, from a SEED
-	@PYTHONPATH=functions $(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	@$(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 sfn-local: install ## Run the named cases on Step Functions Local: by Docker, or by JAR=path
-	@PYTHONPATH=functions $(RUN) -m local.sfn_local $(if $(JAR),--jar $(JAR))
+	@$(RUN) -m local.sfn_local $(if $(JAR),--jar $(JAR))
 
 bench: install ## Measure calls, work, cold start, rate and growth beside floors and other ways; writes build/
-	@PYTHONPATH=functions $(RUN) -m bench
+	@$(RUN) -m bench
 
 cost: build/bench.json ## Reckon dollars per million events, beside other designs (runs the bench first, once)
-	@PYTHONPATH=functions $(RUN) -m bench.cost
+	@$(RUN) -m bench.cost
 
 capacity: build/bench.json ## Reckon events per second and where the next limit lies (runs the bench first, once)
-	@PYTHONPATH=functions $(RUN) -m bench.capacity
+	@$(RUN) -m bench.capacity
 
 build/bench.json:
 	@$(MAKE) --no-print-directory bench
@@ -56,7 +56,7 @@ format: install ## Bring the code into shape
 	@$(RUN) -m ruff format .
 
 lock: install ## Lock the dependencies anew (pyproject.toml, functions/requirements.in)
-	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev --output-file requirements-dev.txt
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev pyproject.toml --output-file requirements-dev.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade functions/requirements.in --output-file functions/requirements.txt
 
 install:

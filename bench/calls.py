@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bench.chain import longest_chain
 from bench.events import items
 from bench.rig import Calls, Rig
-from domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.lanes import WAVE_SIZE
 
 BATCH = 100
 CLIENTS = (1, 3, 10)

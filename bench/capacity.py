@@ -17,7 +17,7 @@ from bench.end_to_end import CLIENTS
 from bench.events import EVENT_BYTES
 from bench.report import table
 from bench.results import load
-from domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.lanes import WAVE_SIZE
 
 RATES = (10, 1_000, 100_000)
 REGIONS = ("london", "virginia")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from bench.end_to_end import CLIENTS
 from bench.report import table
 from bench.results import load
-from domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.lanes import WAVE_SIZE
 
 _MILLION = 1_000_000
 _GIGABYTE = 1024**3

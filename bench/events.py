@@ -3,8 +3,8 @@
 from itertools import count
 from typing import Any
 
-from domain.attributes import json_object
 from local.marks import Item, Mark
+from mark_event_queue.domain.attributes import json_object
 
 EVENT_BYTES = 1024
 _PADDING = "padding"  # consumers, and so the schemas, have to bear properties that they do not know

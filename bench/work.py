@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from boto3.dynamodb.types import TypeDeserializer
 
 from bench.events import records
-from converter.conversion import input_of
-from domain.batches import pack
-from domain.budget import budget
-from domain.contract import load
 from local.guarantees import reference_validators
-from validator.validation import SCHEMAS, validate
+from local.stack import SCHEMAS
+from mark_event_queue.converter.conversion import input_of
+from mark_event_queue.domain.batches import pack
+from mark_event_queue.domain.budget import budget
+from mark_event_queue.domain.contract import load
+from mark_event_queue.validator.validation import validate
 
 EVENTS = 100
 _ROUNDS = 30

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import ministack.app
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import lambda_svc, stepfunctions
 
 _calling_role: ContextVar[str] = ContextVar("calling_role", default="")
@@ -94,6 +94,19 @@ def mend_batch_item_failures() -> None:
     lambda_svc._execute_function = execute
 
 
+def mend_layer_folder() -> None:
+    """Let settings name files of a layer below /opt, as on AWS: MiniStack unpacks it beside the function's code."""
+
+    def spawn(worker: Any) -> None:
+        variables = worker.config.get("Environment", {}).get("Variables", {})
+        moved = {name: value.replace("/opt/", "../layer_0/", 1) for name, value in variables.items()}
+        worker.config = worker.config | {"Environment": {"Variables": moved}}
+        spawn_worker(worker)
+
+    spawn_worker = lambda_runtime.Worker._spawn
+    lambda_runtime.Worker._spawn = spawn
+
+
 def mend_history() -> None:
     """Let the events of a history name what they followed: without that the branches of a Map cannot be told apart."""
 
@@ -127,6 +140,7 @@ def mend() -> None:
     mend_state_machine_caller()
     mend_batch_item_failures()
     mend_history()
+    mend_layer_folder()
     mend_start_pause()
     mend_tls_port()
 

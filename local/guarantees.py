@@ -10,10 +10,10 @@ from boto3.dynamodb.types import TypeDeserializer
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from domain.events import to_group_id
 from local.marks import Item
 from local.queues import Message
-from local.stack import ROOT
+from local.stack import SCHEMAS
+from mark_event_queue.domain.events import to_group_id
 
 _DESERIALIZER = TypeDeserializer()
 
@@ -133,7 +133,7 @@ def _plain(item: Item) -> dict[str, Any]:
 
 def reference_validators() -> dict[str, Draft202012Validator]:
     """Return python-jsonschema's validator of each event type, an implementation that the functions do not use."""
-    schemas = {path.stem: json.loads(path.read_text("utf-8")) for path in (ROOT / "schemas" / "v1").glob("*.json")}
+    schemas = {path.stem: json.loads(path.read_text("utf-8")) for path in SCHEMAS.glob("*.json")}
     registry: Registry[Any] = Registry().with_resources(
         [(schema["$id"], Resource.from_contents(schema)) for schema in schemas.values()]
     )

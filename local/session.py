@@ -13,7 +13,7 @@ from local.engine import Engine
 from local.inspection import Executions
 from local.marks import Item, put_in_batches
 from local.queues import until
-from operate.stack import Stack
+from meq.stack import Stack
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from local.engine import Engine
 
 ROOT = Path(__file__).parent.parent
+SCHEMAS = ROOT / "schemas" / "v1"
 STACK = "mark-event-queue"
 THIS_MACHINE = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",

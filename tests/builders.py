@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from domain.events import to_group_id
-from domain.lanes import Entry, Lane, entry_of, plan
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.lanes import Entry, Lane, entry_of, plan
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "schemas" / "v1"

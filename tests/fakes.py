@@ -10,9 +10,9 @@ from threading import Event as Flag
 from threading import Semaphore, Thread, get_ident
 from typing import Any
 
-from domain.contract import Violation
-from domain.lanes import WAVE_SIZE, Entry
-from domain.parked import ParkedSequence
+from mark_event_queue.domain.contract import Violation
+from mark_event_queue.domain.lanes import WAVE_SIZE, Entry
+from mark_event_queue.domain.parked import ParkedSequence
 
 Place = tuple[str, str]
 """A client and a group; no group stands for the client itself."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from domain.contract import Contract, load, pointer
 from local.guarantees import reference_validators
+from mark_event_queue.domain.contract import Contract, load, pointer
 from tests.builders import SCHEMAS
 
 Pairs = set[tuple[str, str]]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.events import convert
+from mark_event_queue.domain.events import convert
 from tests.builders import EVENT_NAMES, STATUSES, Item, event_id, item, record, registration_number
 from tests.contract.reference import contract_pairs, reference_pairs
 

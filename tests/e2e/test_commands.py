@@ -1,13 +1,10 @@
 """Proves that the demo keeps its word when two people run it at once, and that `make up` ends cleanly."""
 
-import os
 import signal
 import subprocess
 import sys
 
 from local.stack import ROOT
-
-ENVIRONMENT = os.environ | {"PYTHONPATH": "functions"}
 
 
 def start(module: str) -> subprocess.Popen[str]:
@@ -15,7 +12,6 @@ def start(module: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", module],
         cwd=ROOT,
-        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

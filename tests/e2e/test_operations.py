@@ -4,29 +4,28 @@ MiniStack writes no records to an on-failure bucket; the test writes an object t
 """
 
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from domain.attributes import json_object
-from domain.events import to_group_id
 from local import inspection
 from local.marks import Item, Mark
 from local.queues import drain
 from local.session import Session
 from local.stack import ROOT
-from operate.replay import records_of
+from mark_event_queue.domain.attributes import json_object
+from mark_event_queue.domain.events import to_group_id
+from meq.replay import records_of
 
 
 def operate(stack: Session, *arguments: str) -> tuple[int, str]:
     """Run a command as an operator would; return its exit code and what it printed."""
     result = subprocess.run(
-        [sys.executable, "-m", "operate", *arguments],
+        [sys.executable, "-m", "meq", *arguments],
         cwd=ROOT,
-        env=stack.engine.environment | {"PYTHONPATH": f"functions{os.pathsep}."},
+        env=stack.engine.environment,
         capture_output=True,
         text=True,
         check=False,

@@ -11,7 +11,7 @@ import pytest
 
 from local.marks import Mark, put_in_batches
 from local.queues import until
-from operate import parked, redrive
+from meq import parked, redrive
 from tests.faults.world import World
 
 _numbers = count()

@@ -18,12 +18,12 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
-from domain.events import to_group_id
 from local import inspection
 from local.marks import Item, Mark, put_in_batches
 from local.queues import Message, drain, until
 from local.session import Session, deployed
-from operate import redrive
+from mark_event_queue.domain.events import to_group_id
+from meq import redrive
 
 CLIENTS = ("Insurer", "Police")
 _DENY_ALL = json.dumps(

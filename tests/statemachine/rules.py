@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import botocore.session
 from botocore.model import OperationModel
 
-from domain import errors
+from mark_event_queue.domain import errors
 from tests.statemachine.definitions import Definition, State, scopes, states, targets, values
 
 _WORDS = 4

@@ -12,19 +12,19 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adapters.parked_events import CLIENTS
-from domain.contract import Contract
-from domain.lanes import entries_of, plan
-from redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
-from redrive.request import parse
-from tests.builders import entries, event_input
+from mark_event_queue.adapters.parked_events import CLIENTS
+from mark_event_queue.domain.contract import load
+from mark_event_queue.domain.lanes import entries_of, plan
+from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
+from mark_event_queue.redrive.request import parse
+from mark_event_queue.validator.validation import validate
+from tests.builders import SCHEMAS, entries, event_input
 from tests.fakes import ParkedEventsInMemory, QueueInMemory
 from tests.statemachine import rules
 from tests.statemachine.cases import CASES, DELIVER, REDRIVE, RESPONSES, definition, first_and_last
 from tests.statemachine.definitions import states, targets, tasks
 from tests.statemachine.expectations import CLIENT, EXPECTED
 from tests.statemachine.interpreter import Execution, mocked, run
-from validator.validation import validate
 
 TASKS = {machine: tasks(definition(machine)) for machine in CASES}
 
@@ -429,7 +429,7 @@ def test_mocked_lanes_are_such_as_the_planner_makes():
 
 def test_mocked_rejected_events_are_such_as_the_validator_makes():
     """Every rejected event of a case has the fields that the validator gives one, and no others."""
-    (made,) = validate([event_input(unfit="it is not fit")], [], Contract({}))["rejected"]
+    (made,) = validate([event_input(unfit="it is not fit")], [], load(SCHEMAS))["rejected"]
     rejected = [event for answer in _answers(DELIVER) for event in answer.payload.get("rejected", ())]
     assert rejected
     assert {tuple(event) for event in rejected} == {tuple(made)}

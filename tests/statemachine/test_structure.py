@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from converter.conversion import input_of
-from domain.batches import DELIVERY_SECONDS, pack
+from mark_event_queue.converter.conversion import input_of
+from mark_event_queue.domain.batches import DELIVERY_SECONDS, pack
 from tests.builders import NOW
 from tests.statemachine import rules
 from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, scopes, substitutions, tasks

@@ -17,14 +17,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.parked_events import ParkedEventsTable
-from domain.batches import DELIVERY_SECONDS
-from domain.contract import load
-from parking.parking import park, select
+from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.domain.batches import DELIVERY_SECONDS
+from mark_event_queue.domain.contract import load
+from mark_event_queue.parking.parking import park, select
+from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, SCHEMAS, event_input, numbers
 from tests.statemachine.cases import DELIVER, definition
 from tests.statemachine.interpreter import Execution, mocked, run
-from validator.validation import validate
 
 REGION = "eu-west-2"
 CONTRACT = load(SCHEMAS)

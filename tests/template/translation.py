@@ -38,6 +38,8 @@ def translated(name: str) -> Template:
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine":
             resource["Properties"]["DefinitionUri"] = "s3://bucket/definition"
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = "s3://bucket/layer"
     with mock.patch.dict(os.environ, AWS_DEFAULT_REGION=REGION):
         result: Template = transform(template, {}, _NoManagedPolicies())
     return result

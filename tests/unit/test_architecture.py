@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import domain.attributes
-import domain.errors
+from mark_event_queue.domain import attributes, errors
 from tests.builders import ROOT
 
-FUNCTIONS = ROOT / "functions"
-MODULES = sorted(FUNCTIONS.rglob("*.py"))
+PACKAGE = ROOT / "functions" / "mark_event_queue"
+MODULES = sorted(PACKAGE.rglob("*.py"))
 AWS_SDK = {"boto3", "botocore"}
 FRAMEWORK = {"aws_lambda_powertools"}
-DRIVERS = {"adapters", "converter", "validator", "parking", "redrive"}
+DRIVERS = {"adapters", "converter", "validator", "parking", "redrive", "survey"}
 
 
 def _tree(module: Path) -> ast.Module:
@@ -25,15 +24,15 @@ def _tree(module: Path) -> ast.Module:
 
 
 def _imported(module: Path) -> set[str]:
-    """Return the top-level names of the packages that a module imports, wherever in it."""
+    """Return the packages that a module imports, wherever in it; those of the project by their short names."""
     nodes = list(ast.walk(_tree(module)))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     from_ = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    return {name.partition(".")[0] for name in plain | from_}
+    return {name.removeprefix("mark_event_queue.").partition(".")[0] for name in plain | from_}
 
 
 def _of_package(package: str) -> list[Path]:
-    return [module for module in MODULES if module.is_relative_to(FUNCTIONS / package)]
+    return [module for module in MODULES if module.is_relative_to(PACKAGE / package)]
 
 
 def test_the_walk_sees_what_there_is_to_see():
@@ -49,7 +48,7 @@ def test_the_domain_knows_neither_aws_nor_its_callers(module):
     assert not _imported(module) & (AWS_SDK | FRAMEWORK | DRIVERS)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(FUNCTIONS)))
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
 def test_the_sdk_is_used_in_adapters_alone(module):
     """Only an adapter speaks to AWS."""
     assert module in _of_package("adapters") or not _imported(module) & AWS_SDK
@@ -70,7 +69,7 @@ def test_what_a_function_does_is_free_of_its_wiring(function):
         assert not _imported(module) & forbidden, module
 
 
-@pytest.mark.parametrize("module", sorted(FUNCTIONS.glob("*/handler.py")), ids=lambda module: module.parent.name)
+@pytest.mark.parametrize("module", sorted(PACKAGE.glob("*/handler.py")), ids=lambda module: module.parent.name)
 def test_handlers_decide_nothing(module):
     """A handler is wiring: no branch in it, so nothing in it needs a test of its own."""
     branches = (ast.If, ast.IfExp, ast.Match, ast.While, ast.Try)
@@ -79,17 +78,17 @@ def test_handlers_decide_nothing(module):
 
 def test_every_error_is_one_of_the_applications_and_says_so():
     """Error names are what Retry and Catch see: all end in Error, have one root, and say when they are raised."""
-    errors = [
+    found = [
         member
-        for module in (domain.errors, domain.attributes)
+        for module in (errors, attributes)
         for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, BaseException) and member.__module__.startswith("domain.")
+        if issubclass(member, BaseException) and member.__module__.startswith("mark_event_queue.domain.")
     ]
 
-    assert len(errors) > 5
-    for error in errors:
+    assert len(found) > 5
+    for error in found:
         assert error.__name__.endswith("Error")
-        assert issubclass(error, domain.errors.MarkEventQueueError)
+        assert issubclass(error, errors.MarkEventQueueError)
         assert error.__doc__
 
 

@@ -13,7 +13,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.attributes import NotAnAttributeError, json_object
+from mark_event_queue.domain.attributes import NotAnAttributeError, json_object
 
 PERSONAL = "Jane Secret"
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.batches import Batch, cost, pack
-from domain.budget import STATE_BYTES, budget
-from domain.events import Event, convert
+from mark_event_queue.domain.batches import Batch, cost, pack
+from mark_event_queue.domain.budget import STATE_BYTES, budget
+from mark_event_queue.domain.events import Event, convert
 from tests.builders import client, item, record, removal, sequence_number
 
 ROOMY = budget([])

@@ -17,11 +17,11 @@ from bench.events import items, records
 from bench.logs import execution_bytes
 from bench.report import targets
 from bench.rig import Calls, StateSize
-from converter.conversion import input_of
-from domain.batches import pack
-from domain.contract import load
+from mark_event_queue.converter.conversion import input_of
+from mark_event_queue.domain.batches import pack
+from mark_event_queue.domain.contract import load
+from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, ROOT, SCHEMAS
-from validator.validation import validate
 
 ONE_DOLLAR = Prices({name: {"usd": 1, "per": 1} for name in load_prices().by_name})
 FULL = Batch(

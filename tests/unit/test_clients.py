@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.clients import Clients
-from domain.errors import ClientsUnavailableError, UnknownClientError
+from mark_event_queue.adapters.clients import Clients
+from mark_event_queue.domain.errors import ClientsUnavailableError, UnknownClientError
 from tests.builders import client
 from tests.fakes import aws_fake
 

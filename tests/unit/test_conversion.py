@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from converter.conversion import Failures, deliver, input_of
-from domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
-from domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
+from mark_event_queue.converter.conversion import Failures, deliver, input_of
+from mark_event_queue.domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
+from mark_event_queue.domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
 from tests.builders import NOW, client, event_input, item, record, removal, sequence_number
 
 NOTHING_FAILED: Failures = {"batchItemFailures": []}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from domain.events import convert, has_new_image, to_deduplication_id, to_group_id, without_body
+from mark_event_queue.domain.events import convert, has_new_image, to_deduplication_id, to_group_id, without_body
 from tests.builders import event_id, item, record, removal, sequence_number
 
 SQS_IDENTIFIER = frozenset(ascii_letters + digits + punctuation)

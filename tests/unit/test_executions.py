@@ -6,9 +6,9 @@ The endpoint is a local one that speaks the protocol; it cannot prove how AWS it
 import pytest
 from botocore.config import Config
 
-from adapters import executions
-from adapters.executions import READ_TIMEOUT_SECONDS, Executions
-from domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
+from mark_event_queue.adapters import executions
+from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
+from mark_event_queue.domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
 from tests.builders import state_machine
 from tests.fakes import AwsFake, aws_fake
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from domain.attributes import json_object
-from domain.events import to_group_id
 from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
 from local.queues import Message
+from mark_event_queue.domain.attributes import json_object
+from mark_event_queue.domain.events import to_group_id
 
 
 def message(item: Item, number: int, body: str | None = None) -> Message:

@@ -15,8 +15,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from domain.errors import BatchNotDeliveredError, SettingsError
-from tests.builders import client, event_id, event_input, item, lanes, numbers, record, registration_number
+from mark_event_queue.domain.errors import BatchNotDeliveredError, SettingsError
+from tests.builders import SCHEMAS, client, event_id, event_input, item, lanes, numbers, record, registration_number
 from tests.builders import example as example_event
 from tests.fakes import LambdaContextFake, aws_fake
 
@@ -32,6 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
         "CLIENTS_PATH": "/stack/clients",
         "STATE_MACHINE_ARN": ARN,
         "PARKED_EVENTS_TABLE": "parked-events",
+        "SCHEMAS_FOLDER": str(SCHEMAS),
         "POWERTOOLS_METRICS_NAMESPACE": "mark-event-queue",
         "POWERTOOLS_SERVICE_NAME": request.node.name,  # a Logger of its own, on the test's stdout
     }.items():
@@ -41,8 +42,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
 
 def _cold_start(function: str) -> ModuleType:
-    sys.modules.pop(f"{function}.handler", None)
-    return importlib.import_module(f"{function}.handler")
+    sys.modules.pop(f"mark_event_queue.{function}.handler", None)
+    return importlib.import_module(f"mark_event_queue.{function}.handler")
 
 
 def _personal_item() -> dict[str, Any]:
@@ -99,8 +100,8 @@ def test_the_validator_logs_what_was_broken_and_nothing_of_whom(capsys):
     _assert_no_personal_data(output)
 
 
-def test_the_validator_ships_the_published_contract():
-    """The handler's schemas are the published ones, so a valid event passes."""
+def test_the_validator_judges_by_the_contract_in_its_folder():
+    """The folder that its setting names holds the published schemas, so a valid event passes."""
     handler = _cold_start("validator").handler
 
     answer = handler({"batch": {"events": [event_input()]}, "clients": []}, CONTEXT)

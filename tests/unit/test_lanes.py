@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import MalformedLaneError
-from domain.events import to_group_id
-from domain.lanes import Entry, Lane, entries_of, entry_of, part, plan, sequences_of, without
+from mark_event_queue.domain.errors import MalformedLaneError
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.lanes import Entry, Lane, entries_of, entry_of, part, plan, sequences_of, without
 from tests.builders import entries, event_id, event_input, lanes, numbers, sequence_number
 
 # Between them: one mark with many events, many marks with one, and lanes that are just full.

@@ -11,11 +11,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapters.parked_events import ParkedEventsTable
-from domain.errors import ParkedEventsUnavailableError
-from domain.events import to_group_id
-from domain.lanes import Entry
-from domain.parked import ParkedSequence
+from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.domain.errors import ParkedEventsUnavailableError
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.parked import ParkedSequence
 from tests.builders import entries, numbers, sequence_number
 from tests.fakes import AwsFake, aws_fake
 

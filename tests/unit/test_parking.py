@@ -5,9 +5,9 @@ The store is a fake in memory; test_parked_events.py holds the real one to the s
 
 from collections.abc import Callable
 
-from domain.events import to_group_id
-from domain.lanes import Lane, entries_of
-from parking.parking import park, select
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.lanes import Lane, entries_of
+from mark_event_queue.parking.parking import park, select
 from tests.builders import lanes, numbers
 from tests.fakes import ParkedEventsInMemory
 

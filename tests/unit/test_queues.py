@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.config import Config
 
-from adapters import queues
-from adapters.queues import ClientQueues
+from mark_event_queue.adapters import queues
+from mark_event_queue.adapters.queues import ClientQueues
 from tests.builders import client, entries
 from tests.fakes import AwsFake, aws_fake
 

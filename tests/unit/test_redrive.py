@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import ParkedEventsUnavailableError, RedriveRequestError
-from domain.events import to_group_id
-from domain.lanes import Entry, plan
-from parking.parking import park, select
-from redrive.redrive import (
+from mark_event_queue.domain.errors import ParkedEventsUnavailableError, RedriveRequestError
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.lanes import Entry, plan
+from mark_event_queue.parking.parking import park, select
+from mark_event_queue.redrive.redrive import (
     SEQUENCES_PER_PAGE,
     add_up,
     aim,

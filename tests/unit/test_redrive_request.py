@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from domain.errors import RedriveRequestError
-from domain.events import to_group_id
-from redrive.request import parse
+from mark_event_queue.domain.errors import RedriveRequestError
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.redrive.request import parse
 
 REDRIVE: dict[str, Any] = {
     "client": "archive",

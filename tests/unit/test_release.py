@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from domain.contract import load
-from domain.errors import BatchNotDeliveredError
-from domain.events import Event
-from operate.release import Quarantined, release, sort
-from operate.stack import Stack
+from mark_event_queue.domain.contract import load
+from mark_event_queue.domain.errors import BatchNotDeliveredError
+from mark_event_queue.domain.events import Event
+from meq.release import Quarantined, release, sort
+from meq.stack import Stack
 from tests.builders import SCHEMAS, client, event_id, event_input, sequence_number
 from tests.fakes import AwsFake, StackClients, aws_fake
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from operate.replay import records_of, replay, slices
-from operate.stack import Stack
+from meq.replay import records_of, replay, slices
+from meq.stack import Stack
 from tests.builders import NOW, ROOT, record, sequence_number
 from tests.fakes import StackClients
 

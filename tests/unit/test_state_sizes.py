@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converter.conversion import input_of
-from domain.batches import Batch, cost, pack
-from domain.budget import STATE_BYTES, budget
-from domain.contract import Violation
-from domain.events import convert
-from domain.lanes import Lane, part
-from parking.parking import select
+from mark_event_queue.converter.conversion import input_of
+from mark_event_queue.domain.batches import Batch, cost, pack
+from mark_event_queue.domain.budget import STATE_BYTES, budget
+from mark_event_queue.domain.contract import Violation
+from mark_event_queue.domain.events import convert
+from mark_event_queue.domain.lanes import Lane, part
+from mark_event_queue.parking.parking import select
+from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, client, item, record
 from tests.fakes import ParkedEventsInMemory, VerdictContract
-from validator.validation import validate
 
 # Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
 # already makes several full batches of every kind.

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from domain.parked import ParkedSequence
-from survey.survey import Held, survey
+from mark_event_queue.domain.parked import ParkedSequence
+from mark_event_queue.survey.survey import Held, survey
 from tests.builders import NOW
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from domain.budget import budget
-from domain.contract import Contract, load
-from domain.lanes import entries_of
+from mark_event_queue.domain.budget import budget
+from mark_event_queue.domain.contract import Contract, load
+from mark_event_queue.domain.lanes import entries_of
+from mark_event_queue.validator.validation import validate
 from tests.builders import SCHEMAS, client, event_id, event_input, example, numbers, sequence_number
-from validator.validation import validate
 
 PERSONAL = "Jane Secret, 01632 960999"
 

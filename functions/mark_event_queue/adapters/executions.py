@@ -1,0 +1,40 @@
+"""Executions of the Express state machine, started synchronously."""
+
+import os
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
+
+# The state machine's TimeoutSeconds is 240: the client waits a little longer, the Lambda longer
+# still. One attempt: a second one would be a second execution (botocore retries a read time-out).
+READ_TIMEOUT_SECONDS = 250
+_CONFIG = Config(read_timeout=READ_TIMEOUT_SECONDS, connect_timeout=5, retries={"total_max_attempts": 1})
+
+
+class Executions:
+    """Starts executions of one state machine and waits for their end."""
+
+    def __init__(self, state_machine_arn: str) -> None:
+        self._arn = state_machine_arn
+        self._client = boto3.client("stepfunctions", config=_CONFIG)
+
+    def run(self, name: str, payload: str) -> str:
+        """Run one execution with this JSON text as its input; return the JSON text of its output.
+
+        Raises:
+            BatchNotDeliveredError: the execution ended, but did not succeed.
+            StateMachineUnavailableError: it could not be started, or its answer never came.
+        """
+        trace = os.environ.get("_X_AMZN_TRACE_ID")
+        extra: Any = {"traceHeader": trace} if trace else {}
+        try:
+            answer = self._client.start_sync_execution(stateMachineArn=self._arn, name=name, input=payload, **extra)
+        except AwsError as error:
+            raise StateMachineUnavailableError(f"execution {name}: {name_of(error)}") from error
+        if answer["status"] != "SUCCEEDED":
+            raise BatchNotDeliveredError(f"execution {name} {answer['status']}: {answer.get('error', 'no error name')}")
+        return answer.get("output", "")

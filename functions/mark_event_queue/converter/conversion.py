@@ -1,0 +1,57 @@
+"""What the converter does with one invocation, apart from talking to AWS."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mark_event_queue.domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
+from mark_event_queue.domain.budget import budget
+from mark_event_queue.domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
+
+Failures = dict[str, list[dict[str, str]]]
+
+
+def deliver(
+    records: Sequence[Mapping[str, Any]],
+    clients: Sequence[Mapping[str, Any]],
+    run: Callable[[Batch, str], None],
+    has_time: Callable[[], bool],
+    on_stop: Callable[[Batch, str], None],
+) -> Failures:
+    """Run one execution per batch, one after another, and stop at the first that did not succeed.
+
+    The answer names the first record of that batch, so that the stream brings it and everything
+    after it again (Lambda Developer Guide, ReportBatchItemFailures: the lowest sequence number is
+    the checkpoint). A batch that there is no time for is reported in the same way.
+
+    Raises:
+        BatchNotDeliveredError, StateMachineUnavailableError: the very first record was not
+            delivered: for the stream the same as naming it, and plain to every engine.
+    """
+    for position, batch in enumerate(pack(records, budget(clients))):
+        try:
+            if position and not has_time():
+                raise BatchNotDeliveredError("no time left in this invocation")
+            run(batch, input_of(batch, clients, datetime.now(UTC)))
+        except (BatchNotDeliveredError, StateMachineUnavailableError) as error:
+            on_stop(batch, str(error))
+            if not position:
+                raise
+            return {"batchItemFailures": [{"itemIdentifier": batch.first_sequence_number}]}
+    return {"batchItemFailures": []}
+
+
+def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    """Return the input of the batch's execution: its events, who is to receive them, and until when what is done."""
+    given = {
+        "batch": {"events": [event.as_input() for event in batch.events]},
+        "clients": clients,
+        "storesDeadline": _instant(now + timedelta(seconds=STORES_SECONDS)),
+        "deadline": _instant(now + timedelta(seconds=DELIVERY_SECONDS)),
+    }
+    return json.dumps(given, separators=(",", ":"))
+
+
+def _instant(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,83 @@
+"""Events to batches, by bytes, so that no state of an execution can pass what Step Functions allows."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
+
+from mark_event_queue.domain.events import Event, convert, has_new_image, without_body
+
+# The widest shape an event takes in any state is, without its texts: the entry of a wave (250), or
+# a rejected event with one violation of the longest path (400). Its share of wave, lane: 20.
+_EVENT_OVERHEAD_BYTES = 420
+
+
+# When the application's own stores have to have a batch, and when its clients, in seconds after its
+# start. A batch that is late with the first comes again; what is late with the second is parked: a
+# client that is slow, wave after wave, must not hold up the next batch. The machine itself has 240 s.
+STORES_SECONDS = 50
+DELIVERY_SECONDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events that one execution carries, in the order of the stream."""
+
+    events: Sequence[Event]
+
+    @property
+    def first_sequence_number(self) -> str:
+        """The stream's name for the place where the batch begins."""
+        return self.events[0].sequence_number
+
+
+def cost(event: Event) -> int:
+    """Return an upper bound of the bytes that the event takes in any state of an execution.
+
+    `unfit` is printable ASCII and becomes the rule of a violation, JSON within JSON: a quotation
+    mark or a backslash in it takes four bytes.
+    """
+    texts = _quoted_length(event.body) + len(event.sequence_number) + 4 * len(event.unfit)
+    ids = 3 * len(quoted(event.event_id)) + 2 * len(event.group_id) + len(quoted(event.mark))
+    return texts + ids + _EVENT_OVERHEAD_BYTES
+
+
+def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:
+    """Yield the events of the records as batches, in order, none above `bytes_per_batch`.
+
+    Records without a new image are skipped. An event too large for any batch travels without its
+    body: it will be rejected and quarantined by its table key, while its neighbours go on.
+    """
+    return _split((_fitting(record, bytes_per_batch) for record in records if has_new_image(record)), bytes_per_batch)
+
+
+def split(events: Iterable[Event], bytes_per_batch: int) -> Iterator[Batch]:
+    """Yield the events as batches, in order, each as full as `bytes_per_batch` allows."""
+    return _split(((event, cost(event)) for event in events), bytes_per_batch)
+
+
+def _split(costed: Iterable[tuple[Event, int]], bytes_per_batch: int) -> Iterator[Batch]:
+    gathered: list[Event] = []
+    taken = 0
+    for event, size in costed:
+        if gathered and taken + size > bytes_per_batch:
+            yield Batch(tuple(gathered))
+            gathered, taken = [], 0
+        gathered.append(event)
+        taken += size
+    if gathered:
+        yield Batch(tuple(gathered))
+
+
+def _fitting(record: Mapping[str, Any], bytes_per_batch: int) -> tuple[Event, int]:
+    event = convert(record)
+    size = cost(event)
+    if size > bytes_per_batch:
+        told = f"{len(event.body)} bytes of JSON, {size} with what carries it, of {bytes_per_batch}"
+        event = without_body(event, record, f"too large for a batch: {told}")
+        size = cost(event)
+    return event, size
+
+
+def _quoted_length(ascii_json: str) -> int:
+    return len(ascii_json) + ascii_json.count('"') + ascii_json.count("\\")

@@ -1,0 +1,44 @@
+"""The errors of the application: their class names are what the state machine's Retry and Catch see."""
+
+
+class MarkEventQueueError(Exception):
+    """The root of every error that this application raises on purpose.
+
+    Texts name rules, positions and identifiers, never the values of an event: they end in logs.
+    """
+
+
+class SettingsError(MarkEventQueueError):
+    """A setting of a function is missing or makes no sense; raised at cold start."""
+
+
+class IncompleteContractError(MarkEventQueueError):
+    """A schema that the contract speaks of is missing; raised at cold start, before any event is judged by the rest."""
+
+
+class BatchNotDeliveredError(MarkEventQueueError):
+    """The execution of a batch did not succeed, so the stream has to bring the batch again."""
+
+
+class StateMachineUnavailableError(MarkEventQueueError):
+    """The state machine could not be started, or its answer never came."""
+
+
+class ClientsUnavailableError(MarkEventQueueError):
+    """The registrations of the clients could not be read."""
+
+
+class ParkedEventsUnavailableError(MarkEventQueueError):
+    """The table of parked events could not be read or written; worth another try."""
+
+
+class MalformedLaneError(MarkEventQueueError):
+    """The state machine handed over something that is not a lane; a defect, never worth another try."""
+
+
+class RedriveRequestError(MarkEventQueueError):
+    """What was asked of a redrive cannot be done; never worth another try as it is."""
+
+
+class UnknownClientError(MarkEventQueueError):
+    """The client that was named is not registered, so there is no queue to redrive to."""

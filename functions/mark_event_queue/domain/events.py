@@ -1,0 +1,125 @@
+"""Stream records to events: what a batch carries for each record, whatever the record looks like."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from json.encoder import encode_basestring_ascii as quoted
+from string import ascii_letters, digits, punctuation
+from typing import Any, NamedTuple
+
+from mark_event_queue.domain.attributes import NotAnAttributeError, json_object
+
+# SQS API Reference, SendMessage: MessageGroupId and MessageDeduplicationId hold up to 128
+# characters, letters, digits and punctuation. "%" is unsafe here because it is the escape.
+_IDENTIFIER_LENGTH = 128
+_REASON_LENGTH = 200
+_UNSAFE = re.compile(f"[^{re.escape((ascii_letters + digits + punctuation).replace('%', ''))}]")
+
+
+class Event(NamedTuple):
+    """One event on its way: ids that SQS accepts, and the JSON text that no one re-serialises.
+
+    `event_id` is the event's own id wherever SQS allows that as a de-duplication id. `unfit` says
+    why the record could not become an event; the body then holds only its table key, and
+    validation sends it to quarantine.
+    """
+
+    event_id: str
+    mark: str
+    group_id: str
+    sequence_number: str
+    body: str
+    unfit: str = ""
+
+    def as_input(self) -> dict[str, str]:
+        """Return the event in the shape that the state machine's input names."""
+        shape = {
+            "eventId": self.event_id,
+            "mark": self.mark,
+            "groupId": self.group_id,
+            "sequenceNumber": self.sequence_number,
+            "body": self.body,
+        }
+        if self.unfit:
+            shape["unfit"] = self.unfit
+        return shape
+
+
+def has_new_image(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record carries an event: REMOVE records, which have only keys, do not."""
+    return bool(_change(record).get("NewImage"))
+
+
+def convert(record: Mapping[str, Any]) -> Event:
+    """Return the event of a stream record; never fails, an unfit record becomes an unfit event."""
+    change = _change(record)
+    image = change.get("NewImage")
+    keys = change.get("Keys")
+    sequence_number = str(change.get("SequenceNumber", ""))
+    mark = _text(keys, "mark") or _text(image, "mark")
+    group_id = to_group_id(mark) if mark else to_group_id(f"no mark: {_digest(repr(keys))}")
+    event_id = _text(image, "eventId")
+    try:
+        body, unfit = json_object(image or {}), _missing(event_id, sequence_number)
+    except (NotAnAttributeError, RecursionError) as error:
+        body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
+    return Event(to_deduplication_id(event_id or sequence_number), mark, group_id, sequence_number, body, unfit)
+
+
+def _missing(event_id: str, sequence_number: str) -> str:
+    if not event_id:
+        return "the item has no eventId"
+    return "" if sequence_number else "the record has no SequenceNumber"
+
+
+def without_body(event: Event, record: Mapping[str, Any], unfit: str) -> Event:
+    """Return the event with its table key for a body, and the reason why it cannot carry more."""
+    body = _key_body(_change(record).get("Keys"))
+    return event._replace(body=body, unfit=unfit)
+
+
+def to_group_id(mark: str) -> str:
+    """Return the SQS group id of a mark; two different marks never share one.
+
+    What SQS does not allow is percent-encoded; a result that is too long gives way to a hash
+    behind "%sha256:", which no percent-encoding can produce.
+    """
+    return _to_identifier(mark)
+
+
+def to_deduplication_id(event_id: str) -> str:
+    """Return the SQS de-duplication id of an event id."""
+    return _to_identifier(event_id)
+
+
+def _to_identifier(text: str) -> str:
+    encoded = _UNSAFE.sub(lambda unsafe: _percent_encoded(unsafe[0]), text)
+    return encoded if 0 < len(encoded) <= _IDENTIFIER_LENGTH else f"%sha256:{_digest(text)}"
+
+
+@lru_cache(maxsize=256)
+def _percent_encoded(character: str) -> str:
+    return "".join([f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass")])
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _change(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    change = record.get("dynamodb")
+    return change if isinstance(change, dict) else {}
+
+
+def _text(attributes: Any, name: str) -> str:
+    attribute = attributes.get(name) if isinstance(attributes, dict) else None
+    text = attribute.get("S") if isinstance(attribute, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _key_body(keys: Any) -> str:
+    try:
+        return f'{{"tableKey":{json_object(keys or {})}}}'
+    except (NotAnAttributeError, RecursionError):
+        return f'{{"tableKey":{quoted("unreadable")}}}'

@@ -1,0 +1,36 @@
+"""Entry points of the parking functions: wiring only."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.telemetry import count_for_client
+from mark_event_queue.domain.lanes import Lane
+from mark_event_queue.parking.parking import park, select
+
+logger = Logger()
+metrics = Metrics()
+table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def park_handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
+    """Park what a wave could not deliver; answer with the lane that can go on."""
+    lane = park(event, table)
+    parked = lane["parked"] - event["lane"]["parked"]
+    logger.warning("parked", client=event["client"], events=parked, error=event["error"])
+    count_for_client(metrics, "EventsParked", event["client"], parked)
+    return lane
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def select_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[Lane]]:
+    """Park events behind parked sequences; answer with the lanes of those to send."""
+    lanes = select(event, table)
+    count_for_client(metrics, "EventsParkedBehind", event["client"], sum(lane["parked"] for lane in lanes))
+    return {"lanes": lanes}

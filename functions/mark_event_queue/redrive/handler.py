@@ -1,0 +1,69 @@
+"""Entry point of the redrive function: one step of the redrive state machine each; wiring only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mark_event_queue.adapters.clients import Clients
+from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.adapters.queues import ClientQueues
+from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.telemetry import count_for_client
+from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
+from mark_event_queue.redrive.request import parse
+
+# Left of an invocation when it takes no further wave: more than a call and its retries take.
+_SPARE_MILLISECONDS = 25_000
+
+Answer = dict[str, Any]
+
+logger = Logger()
+metrics = Metrics()
+clients = Clients(required("CLIENTS_PATH"), lambda name, problem: logger.error(f"client {name}: {problem}"))
+table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+queues = ClientQueues()
+
+
+def check(request: Answer, _context: LambdaContext) -> Answer:
+    """Check what was asked, and find the client's queue if there may be something to send."""
+    asked = parse(request)
+    return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.client, needed=asked.sends)}, table)
+
+
+@metrics.log_metrics
+def redrive(request: Answer, context: LambdaContext) -> Answer:
+    """Deliver the sequences of a lane for the time of one invocation."""
+    answer = redrive_lane(request, table, queues, _has_time(context))
+    count_for_client(metrics, "EventsRedriven", request["client"], answer["delivered"] - request["delivered"])
+    return answer
+
+
+@metrics.log_metrics
+def give_up(request: Answer, context: LambdaContext) -> Answer:
+    """Discard what was asked, on record."""
+    answer = discard(request, table, _has_time(context))
+    logger.warning("discarded", client=request["client"], events=answer["discarded"], by=request["by"])
+    count_for_client(metrics, "EventsDiscarded", request["client"], answer["discarded"])
+    return answer
+
+
+STEPS: dict[str, Callable[[Answer, LambdaContext], Answer]] = {
+    "check": check,
+    "describe": lambda request, _: describe(request, table),
+    "discard": give_up,
+    "list": lambda request, _: list_lanes(request, table),
+    "redrive": redrive,
+    "conclude": lambda request, _: conclude(request, table),
+}
+
+
+@logger.inject_lambda_context
+def handler(event: Answer, context: LambdaContext) -> Answer:
+    """Do one step of a redrive: `{step, request}`."""
+    return STEPS[event["step"]](event["request"], context)
+
+
+def _has_time(context: LambdaContext) -> Callable[[], bool]:
+    return lambda: context.get_remaining_time_in_millis() > _SPARE_MILLISECONDS

@@ -1,0 +1,37 @@
+"""Entry point of the survey function: wiring only."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.undelivered_records import UndeliveredRecords
+from mark_event_queue.survey.survey import survey
+
+logger = Logger()
+metrics = Metrics()
+table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+bucket = UndeliveredRecords(required("UNDELIVERED_RECORDS_BUCKET"))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
+    """Measure what is held back, for everybody together and by client."""
+    found = survey(table, datetime.now(UTC))
+    metrics.add_metric("UndeliveredObjects", MetricUnit.Count, bucket.count())
+    metrics.add_metric("ParkedSequences", MetricUnit.Count, sum(held.sequences for held in found))
+    metrics.add_metric("ParkedEvents", MetricUnit.Count, sum(held.events for held in found))
+    for held in found:
+        dimensions = {"service": metrics.service, "client": held.client}
+        for name, unit, value in (
+            ("ParkedSequences", MetricUnit.Count, held.sequences),
+            ("ParkedEvents", MetricUnit.Count, held.events),
+            ("OldestParkedAge", MetricUnit.Seconds, held.oldest_seconds),
+        ):
+            with single_metric(name, unit, value, default_dimensions=dimensions):
+                pass
