@@ -12,7 +12,7 @@ from typing import Any
 
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.lanes import WAVE_SIZE, Entry
-from mark_event_queue.domain.parked import ParkedSequence
+from mark_event_queue.domain.held import HeldSequence
 
 Place = tuple[str, str]
 """A client and a group; no group stands for the client itself."""
@@ -31,7 +31,7 @@ class _Head:
     error: str
 
 
-class ParkedEventsInMemory:
+class HeldEventsInMemory:
     """A store of parked events for parking and redrive alike, true to the table, its versions and its conditions.
 
     `before` is told the name of each operation before it happens, one for every call that the table
@@ -153,7 +153,7 @@ class ParkedEventsInMemory:
 
     def _sequence(self, client: str, group_id: str) -> ParkedSequence:
         head = self.heads[client, group_id]
-        return ParkedSequence(group_id, head.since, head.error)
+        return HeldSequence(group_id, head.since, head.error)
 
 
 def _number(entry: Entry) -> int:

@@ -98,7 +98,7 @@ _DELIVERIES = {
     ),
     "ClientHasParkedSequences": Case([*_UP_TO_CLIENT, "Select Events", *_DELIVERED], parked=1),
     "SelectionDown": Case(
-        [*_UP_TO_CLIENT, "Select Events"], {"Select Events": 5}, error="ParkedEventsUnavailableError"
+        [*_UP_TO_CLIENT, "Select Events"], {"Select Events": 5}, error="HeldEventsUnavailableError"
     ),
     "ClientThrottledThenAccepted": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Send Wave": 3}),
     "ClientQueueMissing": Case(
@@ -153,12 +153,12 @@ _DELIVERIES = {
     "ParkingDown": Case(
         [*_UP_TO_SEND, *_CALLED, "Park Wave"],
         {"Park Wave": 5},
-        error="ParkedEventsUnavailableError",
+        error="HeldEventsUnavailableError",
     ),
     "ParkingOfRefusedDown": Case(
         [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events"],
         {"Park Refused Events": 5},
-        error="ParkedEventsUnavailableError",
+        error="HeldEventsUnavailableError",
     ),
 }  # fmt: skip
 
@@ -223,7 +223,7 @@ _REDRIVES = {
         ["Check Request"], {"Check Request": 1}, error="UnknownClientError", given={"client": "nobody"}
     ),
     "TableDown": Case(
-        ["Check Request"], {"Check Request": 5}, error="ParkedEventsUnavailableError", given=_DISCARD
+        ["Check Request"], {"Check Request": 5}, error="HeldEventsUnavailableError", given=_DISCARD
     ),
     "NothingParked": Case(
         [*_CHECKED, "Start At First", *_PAGE, *_CONCLUDED], {"List Sequences": 2}, given=_REDRIVE

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mark_event_queue.adapters.parked_events import CLIENTS
+from mark_event_queue.adapters.held_events import CLIENTS
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.lanes import entries_of, plan
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.validator.validation import validate
 from tests.builders import SCHEMAS, entries, event_input
-from tests.fakes import ParkedEventsInMemory, QueueInMemory
+from tests.fakes import HeldEventsInMemory, QueueInMemory
 from tests.statemachine import rules
 from tests.statemachine.cases import CASES, DELIVER, REDRIVE, RESPONSES, definition, first_and_last
 from tests.statemachine.definitions import states, targets, tasks
@@ -302,7 +302,7 @@ def test_a_lane_goes_on_where_its_last_invocation_stopped():
     ("case", "lane"),
     [
         ("SequenceStopped", {"delivered": 2, "stopped": [{"groupId": "BIG%201", "error": "AccessDenied"}]}),
-        ("LaneDown", {"delivered": 0, "stopped": [], "error": "ParkedEventsUnavailableError"}),
+        ("LaneDown", {"delivered": 0, "stopped": [], "error": "HeldEventsUnavailableError"}),
         ("NothingParked", None),
     ],
 )
@@ -444,7 +444,7 @@ def _shape(value: Any) -> Any:
 
 def test_mocked_answers_of_a_redrive_are_such_as_the_function_makes():
     """Each step's answers in the cases have the fields, and the types, that the step makes of a parked sequence."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     store.park("original", entries(["AFC F7"]), "Sqs.SqsException")
     asked = parse(EXPECTED[REDRIVE]["Discard"].given).as_state()
     checked = aim(asked | {"queueUrl": CLIENT["queueUrl"]}, store)

@@ -265,8 +265,8 @@ _BROKEN: list[tuple[Rule, Definition, str]] = [
     ),
     (
         rules.error_names_exist,
-        _change(*_SEND, "Catch", 0, "ErrorEquals", to=["ParkedEventsUnavailableError"]),
-        "names ParkedEventsUnavailableError,",
+        _change(*_SEND, "Catch", 0, "ErrorEquals", to=["HeldEventsUnavailableError"]),
+        "names HeldEventsUnavailableError,",
     ),
     (rules.only_jsonpath, _change("QueryLanguage", to="JSONata"), "machine is not in JSONPath"),
     (rules.only_jsonpath, _change("States", "Done", "Output", to={}), "Done is not in JSONPath"),

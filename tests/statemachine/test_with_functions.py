@@ -8,7 +8,7 @@ deploy; where a queue refuses single entries, which moto's never do, a wrapper d
 import io
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,20 +17,27 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from mark_event_queue.adapters.parked_events import ParkedEventsTable
-from mark_event_queue.domain.batches import DELIVERY_SECONDS
+from mark_event_queue.adapters.held_events import HeldEventsTable
+from mark_event_queue.domain.batches import LIVE
 from mark_event_queue.domain.contract import load
+from mark_event_queue.domain.events import Event
+from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import park, select
+from mark_event_queue.redrive.redrive import conclude, list_lanes
+from mark_event_queue.release.release import release_lane, withheld_in
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, SCHEMAS, event_input, numbers
+from tests.held_table import create_table
 from tests.statemachine.cases import DELIVER, definition
 from tests.statemachine.interpreter import Execution, mocked, run
 
 REGION = "eu-west-2"
 CONTRACT = load(SCHEMAS)
-DEADLINE = NOW + timedelta(seconds=DELIVERY_SECONDS)
+DEADLINE = NOW + timedelta(seconds=LIVE.delivery_seconds)
 DEADLINES = {"storesDeadline": DEADLINE.isoformat(), "deadline": DEADLINE.isoformat()}
-LAMBDA_TASKS = ("Validate Events", "Select Events", "Park Wave", "Park Refused Events")
+LAMBDA_TASKS = ("Validate Events", "Hold At Gate", "Hold Rest At Gate", "Select Events", "Park Events")
 
 Function = Callable[..., Any]
 
@@ -111,17 +118,16 @@ class Stack:
         self.sqs: Any = boto3.client("sqs", REGION)
         self.dynamodb: Any = boto3.client("dynamodb", REGION)
         self.fan_out = self.queue("MarkFanOutQueue.fifo")
-        self.quarantine = self.queue("Quarantine.fifo")
         self.troubled = Troubled(self.sqs)
-        self.dynamodb.create_table(
-            TableName="parked",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        store = ParkedEventsTable("parked")
+        create_table(self.dynamodb, "held")
+        self.contract = CONTRACT
+        self.hold_marks = True
+        self.store = store = HeldEventsTable("held")
         functions: dict[str, Function] = {
-            "ValidatorFunctionArn": lambda event: validate(event["batch"]["events"], event["clients"], CONTRACT),
+            "ValidatorFunctionArn": lambda event: validate(
+                event["batch"]["events"], event["clients"], self.contract, self.hold_marks
+            ),
+            "GateFunctionArn": lambda event: hold_at_gate(event, store, self.hold_marks),
             "SelectFunctionArn": lambda event: {"lanes": select(event, store)},
             "ParkFunctionArn": lambda event: park(event, store),
         }
@@ -144,14 +150,39 @@ class Stack:
         self.sqs.delete_queue(QueueUrl=client["queueUrl"])
         return client
 
-    def execute(self, events: list[dict[str, str]], clients: list[dict[str, str]], case: str = "") -> Execution:
+    def execute(
+        self, events: list[dict[str, str]], clients: list[dict[str, str]], case: str = "", released: bool = False
+    ) -> Execution:
         """Run one execution, begun at NOW; a case, if given, answers for everything but the functions."""
-        machine = definition(
-            FanOutQueueUrl=self.fan_out, QuarantineQueueUrl=self.quarantine, ParkedEventsTableName="parked"
-        )
-        given = {"batch": {"events": events}, "clients": clients} | DEADLINES
+        machine = definition(FanOutQueueUrl=self.fan_out, ParkedEventsTableName="held")
+        given = {"batch": {"events": events}, "clients": clients, "released": released} | DEADLINES
         mocks = mocked(DELIVER, case, without=LAMBDA_TASKS) if case else None
         return run(machine, given, mocks, self._clients.__getitem__, lambda: self.troubled.time)
+
+    def release(self, clients: list[dict[str, str]]) -> dict[str, Any]:
+        """Release what is held at the gate, as the steps of the redrive machine do; return what it came to."""
+        stack = self
+
+        class Deliveries:
+            room = 200_000
+
+            def put_through(self, events: Sequence[Event]) -> list[Entry]:
+                execution = stack.execute([event.as_input() for event in events], clients, released=True)
+                assert execution.status == "SUCCEEDED"
+                return withheld_in(json.dumps(execution.output))
+
+        page: dict[str, Any] = {"after": "", "listed": False, "turn": 0}
+        totals: dict[str, Any] = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
+        lanes: list[dict[str, Any]] = []
+        while True:
+            asked = {"recipient": GATE, "groupId": "", "page": page, "totals": totals, "lanes": lanes}
+            page, totals = list_lanes(asked, self.store).values()
+            if not page["lanes"]:
+                return conclude({"request": {"recipient": GATE, "discarded": 0}, "totals": totals}, self.store)
+            lanes = [
+                release_lane({"groupIds": ids}, self.store, Deliveries(), self.hold_marks, lambda: True)
+                for ids in page["lanes"]
+            ]
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """Take all messages out of a queue, in the order in which it gives them."""
@@ -172,10 +203,10 @@ class Stack:
             groups.setdefault(group, []).append(message["MessageAttributes"]["eventId"]["StringValue"])
         return groups
 
-    def parked(self, client: str) -> dict[str, list[str]]:
-        """Return the event ids of each sequence that is parked for a client, in order."""
-        items = self.dynamodb.scan(TableName="parked", ConsistentRead=True)["Items"]
-        prefix = f"SEQUENCE#{client}#"
+    def held(self, recipient: str) -> dict[str, list[str]]:
+        """Return the event ids of each sequence that is held for a recipient, in order."""
+        items = self.dynamodb.scan(TableName="held", ConsistentRead=True)["Items"]
+        prefix = f"SEQUENCE#{recipient}#"
         events = sorted(
             (item["pk"]["S"].removeprefix(prefix), item["sk"]["S"], item["eventId"]["S"])
             for item in items
@@ -216,7 +247,7 @@ def test_everybody_gets_every_event_in_order(stack: Stack):
     events, clients = _events(MARKS), [stack.client("A"), stack.client("B")]
     execution = stack.execute(events, clients)
     assert execution.output == {
-        "counts": {"valid": len(events), "rejected": 0},
+        "counts": {"valid": len(events), "rejected": 0, "behind": 0},
         "clients": [{"client": client["name"], "parkedPerLane": [0, 0]} for client in clients],
     }
     for url in (stack.fan_out, *(client["queueUrl"] for client in clients)):
@@ -237,17 +268,80 @@ def test_the_message_is_the_event_and_its_identity(stack: Stack):
     }
 
 
-def test_what_breaks_the_contract_reaches_no_client(stack: Stack):
-    """A rejected event is in quarantine, with what it broke; its neighbours are delivered."""
-    client, events = stack.client("A"), _events(["AFC 6", "AFC 7", "AFC 6"])
-    events[1]["body"] = '{"eventName":"UnheardOfEvent"}'
+def _broken(event: dict[str, str]) -> dict[str, str]:
+    body = json.loads(event["body"])
+    body["RegistrationNumber"]["Status"] = "SOLD"
+    return event | {"body": json.dumps(body)}
+
+
+class Lenient:
+    """A contract, deployed since, that allows what the one before forbade."""
+
+    def violations(self, body: str) -> list[Any]:
+        """Find nothing wrong."""
+        return []
+
+
+def test_what_breaks_the_contract_holds_its_mark_and_no_other(stack: Stack):
+    """What came before in the batch is delivered; from the broken event on the mark is held, in later batches, too."""
+    client, events = stack.client("A"), _events(["AFC 6", "AFC 7", "AFC 6", "AFC 6", "AFC 7"])
+    events[2] = _broken(events[2])
     execution = stack.execute(events, [client])
-    assert execution.output["counts"] == {"valid": 2, "rejected": 1}
-    assert stack.by_group(client["queueUrl"]) == _in_order([events[0], events[2]])
-    (message,) = stack.messages(stack.quarantine)
-    assert message["Body"] == events[1]["body"]
-    violations = json.loads(message["MessageAttributes"]["violations"]["StringValue"])
-    assert violations == [{"path": "/eventName", "rule": "enum"}]
+    later = _events(["AFC 6", "AFC 7"], start=6)
+    stack.execute(later, [client])
+    assert execution.output["counts"] == {"valid": 3, "rejected": 1, "behind": 1}
+    for url in (client["queueUrl"], stack.fan_out):
+        assert stack.by_group(url) == _in_order([events[0], events[1], events[4], later[1]])
+    assert stack.held(GATE) == _in_order([events[2], events[3], later[0]])
+    sequence = stack.store.sequence(GATE, events[0]["groupId"])
+    assert sequence is not None
+    assert (sequence.events, sequence.first_event_id, sequence.mark) == (3, events[2]["eventId"], "AFC 6")
+    assert json.loads(sequence.violations) == [{"path": "/RegistrationNumber/Status", "rule": "enum"}]
+
+
+def test_what_is_held_at_the_gate_is_released_in_order_once_the_contract_allows_it(stack: Stack):
+    """Every client gets the mark's events in order, each once, and the next batch goes straight through."""
+    clients, events = [stack.client("A"), stack.client("B")], _events(["AFC 6", "AFC 7", "AFC 6", "AFC 6"])
+    events[2] = _broken(events[2])
+    stack.execute(events, clients)
+    assert stack.release(clients) == {
+        "recipient": GATE, "sequences": 1, "delivered": 0, "stoppedSequences": 1, "errors": ["ContractBroken"],
+        "discarded": 0, "nothingHeld": False,
+    }  # fmt: skip
+    stack.contract = Lenient()  # type: ignore[assignment]
+    told = stack.release(clients)
+    later = _events(["AFC 6"], start=5)
+    stack.execute(later, clients)
+    assert (told["delivered"], told["nothingHeld"]) == (2, True)
+    for client in clients:
+        assert stack.by_group(client["queueUrl"]) == _in_order([*events, *later])
+    assert stack.held(GATE) == {}
+
+
+def test_marks_pass_a_rejected_event_where_that_is_wanted(stack: Stack):
+    """With PassMark the rejected event alone is held; a release brings it after those that passed it."""
+    client, events = stack.client("A"), _events(["AFC 6", "AFC 6", "AFC 6"])
+    events[1] = _broken(events[1])
+    stack.hold_marks = False
+    stack.execute(events, [client])
+    assert stack.held(GATE) == _in_order([events[1]])
+    stack.contract = Lenient()  # type: ignore[assignment]
+    assert stack.release([client])["delivered"] == 1
+    assert stack.by_group(client["queueUrl"]) == _in_order([events[0], events[2], events[1]])
+
+
+def test_a_batch_of_broken_events_goes_by_as_few_calls_as_a_sound_one(stack: Stack):
+    """Two hundred events of a hundred marks, all broken, take one invocation of the gate and no call of a queue."""
+    client = stack.client("A")
+    events = [_broken(event) for event in _events([f"M{number % 100}" for number in range(200)])]
+    execution = stack.execute(events, [client])
+    assert execution.output["counts"] == {"valid": 0, "rejected": 200, "behind": 0}
+    assert [attempt.state for attempt in execution.attempts] == [
+        "Validate Events",
+        "Find Held Sequences",
+        "Hold At Gate",
+    ]
+    assert sum(len(held) for held in stack.held(GATE).values()) == 200
 
 
 def test_a_client_without_a_queue_holds_up_nobody(stack: Stack):
@@ -257,8 +351,8 @@ def test_a_client_without_a_queue_holds_up_nobody(stack: Stack):
     assert execution.status == "SUCCEEDED"
     assert stack.by_group(sound["queueUrl"]) == _in_order(events)
     assert stack.by_group(stack.fan_out) == _in_order(events)
-    assert stack.parked("Broken") == _in_order(events)
-    assert stack.parked("Sound") == {}
+    assert stack.held("Broken") == _in_order(events)
+    assert stack.held("Sound") == {}
     errors = {(attempt.state, attempt.error) for attempt in execution.attempts if attempt.error}
     assert errors == {("Send Wave", "Sqs.QueueDoesNotExistException")}
 
@@ -271,7 +365,7 @@ def test_what_follows_a_parked_event_is_parked_behind_it(stack: Stack):
     stack.client("Client")
     execution = stack.execute(second, [client, stack.client("Other")])
     assert stack.by_group(client["queueUrl"]) == _in_order([second[1]])
-    assert stack.parked("Client") == _in_order([*first, second[0], second[2]])
+    assert stack.held("Client") == _in_order([*first, second[0], second[2]])
     (selection,) = execution.calls("Select Events")
     assert selection.parameters["Payload"]["client"] == "Client"
 
@@ -284,7 +378,7 @@ def test_refused_event_is_parked_with_its_followers_alone(stack: Stack):
     stack.troubled.queue_url, stack.troubled.group_id = client["queueUrl"], "AFC%207"
     execution = stack.execute(events, [client])
     assert execution.status == "SUCCEEDED"
-    assert stack.parked("Client") == _in_order(refused)
+    assert stack.held("Client") == _in_order(refused)
     assert stack.by_group(client["queueUrl"]) == _in_order([event for event in events if event not in refused])
     assert stack.by_group(stack.fan_out) == _in_order(events)
 
@@ -293,13 +387,13 @@ def test_what_a_slow_client_has_not_taken_by_the_deadline_is_parked(stack: Stack
     """The waves that started in time are delivered; those after them are parked, in order, and nothing is lost."""
     client = stack.client("Slow")
     events = _events(["AFC 6", "AFC 6", "AFC 6", "AFC 7", "AFC 6", "AFC 6"])
-    stack.troubled.queue_url, stack.troubled.seconds_per_wave = client["queueUrl"], DELIVERY_SECONDS // 2 + 1
+    stack.troubled.queue_url, stack.troubled.seconds_per_wave = client["queueUrl"], LIVE.delivery_seconds // 2 + 1
     execution = stack.execute(events, [client])
     assert execution.status == "SUCCEEDED"
     assert stack.by_group(client["queueUrl"]) == _in_order([events[0], events[1], events[3]])
-    assert stack.parked("Slow") == _in_order([events[2], *events[4:]])
+    assert stack.held("Slow") == _in_order([events[2], *events[4:]])
     assert stack.by_group(stack.fan_out) == _in_order(events)
-    (call,) = execution.calls("Park Wave")
+    (call,) = execution.calls("Park Events")
     assert call.parameters["Payload"]["error"] == "DeliveryDeadlinePassed"
 
 
@@ -307,7 +401,7 @@ def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
     """Parking refused events gets the client, the lane, the refused Ids and the error, and nothing beside them."""
     client, events = stack.client("Client"), _events(["AFC 6", "AFC 7", "AFC 6", "AFC 7"])
     stack.troubled.queue_url, stack.troubled.group_id = client["queueUrl"], "AFC%207"
-    (call,) = stack.execute(events, [client]).calls("Park Refused Events")
+    (call,) = stack.execute(events, [client]).calls("Park Events")
     payload = call.parameters["Payload"]
     assert payload.keys() == {"client", "lane", "refused", "error"}
     assert (payload["client"], payload["refused"]) == ("Client", ["1"])
@@ -318,8 +412,8 @@ def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
 
 def test_parking_says_by_its_name_that_its_table_is_gone(stack: Stack):
     """The error that the parking function raises is the one that the definition retries, and then fails with."""
-    stack.dynamodb.delete_table(TableName="parked")
+    stack.dynamodb.delete_table(TableName="held")
     client = {"name": "original", "queueUrl": "mocked"}
     execution = stack.execute(_events(["AFC 6"]), [client], case="ClientQueueMissing")
-    assert (execution.status, execution.error) == ("FAILED", "ParkedEventsUnavailableError")
-    assert [call.error for call in execution.calls("Park Wave")] == ["ParkedEventsUnavailableError"] * 5
+    assert (execution.status, execution.error) == ("FAILED", "HeldEventsUnavailableError")
+    assert [call.error for call in execution.calls("Park Events")] == ["HeldEventsUnavailableError"] * 5

@@ -9,12 +9,12 @@ from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.lanes import Lane, entries_of
 from mark_event_queue.parking.parking import park, select
 from tests.builders import lanes, numbers
-from tests.fakes import ParkedEventsInMemory
+from tests.fakes import HeldEventsInMemory
 
 A, B, C = (to_group_id(mark) for mark in "ABC")
 
 
-def _stored(store: ParkedEventsInMemory, client: str = "archive") -> dict[str, list[int]]:
+def _stored(store: HeldEventsInMemory, client: str = "archive") -> dict[str, list[int]]:
     return {group_id: numbers(held) for group_id, held in store.stored(client).items()}
 
 
@@ -22,12 +22,12 @@ def _to_send(of_lanes: list[Lane]) -> list[list[int]]:
     return [numbers(entries_of(lane)) for lane in of_lanes]
 
 
-def _parked(store: ParkedEventsInMemory, mark: str, client: str = "archive") -> None:
+def _parked(store: HeldEventsInMemory, mark: str, client: str = "archive") -> None:
     (lane,) = lanes([mark])
     park({"client": client, "lane": lane, "refused": None, "error": "Sqs.SqsException"}, store)
 
 
-def _ending(store: ParkedEventsInMemory, group_id: str, writes: int) -> Callable[[str], None]:
+def _ending(store: HeldEventsInMemory, group_id: str, writes: int) -> Callable[[str], None]:
     """Let a redrive empty and end the sequence after this many further writes to it."""
     left = iter([*[False] * writes, True])
 
@@ -41,7 +41,7 @@ def _ending(store: ParkedEventsInMemory, group_id: str, writes: int) -> Callable
 
 def test_a_failed_call_parks_each_sequence_in_order():
     """Null for `refused` parks the whole lane's marks, each as a sequence of its own with the error."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     (lane,) = lanes(["A", "B", "A", "C", "A"])
 
     rest = park({"client": "archive", "lane": lane, "refused": None, "error": "Sqs.QueueDoesNotExist"}, store)
@@ -53,7 +53,7 @@ def test_a_failed_call_parks_each_sequence_in_order():
 
 def test_refused_events_are_parked_with_their_followers_alone():
     """The other marks of the wave were accepted: they are not parked, and their next events go on."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     (lane,) = lanes(["A", "B", "A", "B", "C"])
 
     rest = park({"client": "archive", "lane": lane, "refused": ["1"], "error": "Sqs.InvalidContents"}, store)
@@ -64,7 +64,7 @@ def test_refused_events_are_parked_with_their_followers_alone():
 
 def test_events_behind_a_parked_sequence_are_held_and_the_rest_goes_on():
     """Of the lanes, exactly the parked sequence's events are taken out, and stored behind it in order."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     _parked(store, "A")
 
     selected = select({"client": "archive", "lanes": lanes(["B", "A", "A", "C"])}, store)
@@ -76,7 +76,7 @@ def test_events_behind_a_parked_sequence_are_held_and_the_rest_goes_on():
 
 def test_a_client_is_held_back_for_its_own_sequences_alone():
     """What is parked for one client parks nothing of another's."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     _parked(store, "A", client="failing")
 
     selected = select({"client": "archive", "lanes": lanes(["A", "B"])}, store)
@@ -87,7 +87,7 @@ def test_a_client_is_held_back_for_its_own_sequences_alone():
 
 def test_all_lanes_are_asked_for_in_one_go():
     """However many lanes, the store is asked once, for each group once."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     marks = [str(number) for number in range(25)]
 
     selected = select({"client": "archive", "lanes": lanes(marks + marks)}, store)
@@ -98,7 +98,7 @@ def test_all_lanes_are_asked_for_in_one_go():
 
 def test_a_sequence_that_ends_before_the_append_is_sent():
     """A redrive that empties the sequence between check and append leaves its events in their lane."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     _parked(store, "A")
     store.before = _ending(store, A, 0)
 
@@ -110,7 +110,7 @@ def test_a_sequence_that_ends_before_the_append_is_sent():
 
 def test_a_sequence_that_ends_during_the_append_sends_only_what_came_too_late():
     """What was appended the redrive delivers; what found the sequence ended follows in its lane."""
-    store = ParkedEventsInMemory(events_per_write=2)
+    store = HeldEventsInMemory(events_per_write=2)
     _parked(store, "A")
     store.before = _ending(store, A, 1)
 
@@ -122,7 +122,7 @@ def test_a_sequence_that_ends_during_the_append_sends_only_what_came_too_late():
 
 def test_a_batch_that_is_all_held_leaves_lanes_with_nothing_to_send():
     """A lane that was emptied has no waves, and says how many events it held back."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     _parked(store, "A")
 
     (lane,) = select({"client": "archive", "lanes": lanes(["A", "A"])}, store)

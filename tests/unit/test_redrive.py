@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mark_event_queue.domain.errors import ParkedEventsUnavailableError, RedriveRequestError
+from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.lanes import Entry, plan
 from mark_event_queue.parking.parking import park, select
@@ -30,7 +30,7 @@ from mark_event_queue.redrive.redrive import (
     redrive_lane,
 )
 from tests.builders import entries, event_id, numbers
-from tests.fakes import ParkedEventsInMemory, QueueInMemory, Turns
+from tests.fakes import HeldEventsInMemory, QueueInMemory, Turns
 
 CLIENT, URL = "archive", "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo"
 A, B, C = (to_group_id(mark) for mark in "ABC")
@@ -47,9 +47,9 @@ def _times(count: int) -> Callable[[], bool]:
     return lambda: next(left, False)
 
 
-def _parked(*marks: str, error: str = "Sqs.SqsException") -> ParkedEventsInMemory:
+def _parked(*marks: str, error: str = "Sqs.SqsException") -> HeldEventsInMemory:
     """Return a store with an event parked for each mark named, in the order of the stream."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
     for entry in entries(marks):
         store.park(CLIENT, [entry], error)
     return store
@@ -73,7 +73,7 @@ def _listing(**changes: Any) -> dict[str, Any]:
     return {"client": CLIENT, "groupId": "", "page": {"after": ""}, "totals": NOTHING_YET, "lanes": []} | changes
 
 
-def _stored(store: ParkedEventsInMemory) -> dict[str, list[int]]:
+def _stored(store: HeldEventsInMemory) -> dict[str, list[int]]:
     return {group_id: numbers(held) for group_id, held in store.stored(CLIENT).items()}
 
 
@@ -150,7 +150,7 @@ def test_what_stopped_before_is_kept():
 def test_calls_stay_below_what_sqs_takes_together():
     """A wave is cut before a megabyte; what did not fit goes in the next call, each sequence still in order."""
     marks = ["A", "B", "C", "A"]
-    store, queue = ParkedEventsInMemory(), QueueInMemory()
+    store, queue = HeldEventsInMemory(), QueueInMemory()
     for entry in entries(marks):
         store.park(CLIENT, [entry | {"MessageBody": "x" * 400_000}], "Sqs.SqsException")
 
@@ -161,7 +161,7 @@ def test_calls_stay_below_what_sqs_takes_together():
 
 def test_an_event_beyond_the_limit_goes_alone():
     """Whatever its size, the first entry of a wave is sent: the queue says whether it takes it."""
-    store, queue = ParkedEventsInMemory(), QueueInMemory()
+    store, queue = HeldEventsInMemory(), QueueInMemory()
     for entry in entries(["A", "B"]):
         store.park(CLIENT, [entry | {"MessageBody": "x" * 1_100_000}], "Sqs.SqsException")
 
@@ -173,14 +173,14 @@ def test_a_sequence_that_is_not_parked_costs_no_call():
     """Whoever ended it since the page was listed has delivered it."""
     queue = QueueInMemory()
 
-    assert redrive_lane(_lane(A), ParkedEventsInMemory(), queue, _always) == _lane()
+    assert redrive_lane(_lane(A), HeldEventsInMemory(), queue, _always) == _lane()
     assert queue.calls == []
 
 
 def test_an_event_parked_behind_while_the_sequence_would_end_is_delivered():
     """Appending and ending meet on the version: what was appended in between keeps the sequence parked."""
     first, second = entries(["A", "A"])
-    store, queue = ParkedEventsInMemory(), QueueInMemory()
+    store, queue = HeldEventsInMemory(), QueueInMemory()
     store.park(CLIENT, [first], "Sqs.SqsException")
     appended = iter([second])
 
@@ -199,7 +199,7 @@ def test_a_store_that_fails_after_the_call_fails_the_step():
     store, queue = _parked("A", "A"), QueueInMemory()
     store.before = _failing_once("forget")
 
-    with pytest.raises(ParkedEventsUnavailableError):
+    with pytest.raises(HeldEventsUnavailableError):
         redrive_lane(_lane(A), store, queue, _always)
     redrive_lane(_lane(A), store, queue, _always)
 
@@ -211,7 +211,7 @@ def _failing_once(named: str) -> Callable[[str], None]:
 
     def before(operation: str) -> None:
         if operation == named and next(failures, False):
-            raise ParkedEventsUnavailableError("throttled")
+            raise HeldEventsUnavailableError("throttled")
 
     return before
 
@@ -294,7 +294,7 @@ def test_a_client_of_whom_something_is_parked_stays_mentioned():
 
 def test_a_client_who_was_never_mentioned_has_nothing_parked():
     """A redrive of nothing says so."""
-    store = ParkedEventsInMemory()
+    store = HeldEventsInMemory()
 
     assert conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": []}, store)["nothingParked"] is True
 
@@ -422,7 +422,7 @@ def test_a_dry_run_says_when_there_are_more_sequences_than_it_tells():
 # ----------------------------------------------------------------------------------------------------------------------
 # Whatever happens in whatever order
 # ----------------------------------------------------------------------------------------------------------------------
-def _redrive(store: ParkedEventsInMemory, queue: QueueInMemory, has_time: Callable[[], bool] = _always) -> None:
+def _redrive(store: HeldEventsInMemory, queue: QueueInMemory, has_time: Callable[[], bool] = _always) -> None:
     """Redrive a client as the state machine does: page by page, lane by lane, in as many invocations as it takes."""
     page: dict[str, Any] = {"after": "", "more": True}
     while page["more"]:
@@ -434,7 +434,7 @@ def _redrive(store: ParkedEventsInMemory, queue: QueueInMemory, has_time: Callab
     conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": []}, store)
 
 
-def _deliver(batch: list[Entry], store: ParkedEventsInMemory, queue: QueueInMemory) -> None:
+def _deliver(batch: list[Entry], store: HeldEventsInMemory, queue: QueueInMemory) -> None:
     """Deliver a batch as the state machine does: select where anything is parked, send, park what was refused."""
     lanes = plan(batch)
     if store.version(CLIENT, ""):
@@ -468,7 +468,7 @@ def _assert_in_order(queue: QueueInMemory, sent: dict[str, list[int]]) -> None:
         assert got == sent[group_id][: len(got)], group_id
 
 
-def _assert_all_delivered(store: ParkedEventsInMemory, queue: QueueInMemory, sent: dict[str, list[int]]) -> None:
+def _assert_all_delivered(store: HeldEventsInMemory, queue: QueueInMemory, sent: dict[str, list[int]]) -> None:
     """Once the queue takes everything, one more redrive brings the rest, and nothing stays behind."""
     _assert_in_order(queue, sent)
     queue.refuses = lambda entry: ""
@@ -509,11 +509,11 @@ def test_whatever_interrupts_it_a_redrive_delivers_everything_in_order(parked, r
 
     def crash(operation: str) -> None:
         if operation == "forget" and next(failing, False):
-            raise ParkedEventsUnavailableError("gone")
+            raise HeldEventsUnavailableError("gone")
 
     store.before = crash
     while store.stored(CLIENT):
-        with suppress(ParkedEventsUnavailableError):
+        with suppress(HeldEventsUnavailableError):
             _redrive(store, queue, lambda: next(has_time, True))
         assert store.lost() == []
         _assert_in_order(queue, sent)
@@ -538,7 +538,7 @@ def test_two_redrives_at_once_keep_the_order(stream, repeats, refusals, seed):
 def _run_at_once(stream: list[list[str]], repeats: list[bool], queue: QueueInMemory, seed: int, redrives: int) -> None:
     """Run live delivery of a stream beside redrives that start anew until it ends; hold the outcome to the promises."""
     batches, again, turns = _batches(stream), iter(repeats), Turns(_turns(seed))
-    store, sent, under_way = ParkedEventsInMemory(turns.pass_on, events_per_write=2), _in_order(batches), [True]
+    store, sent, under_way = HeldEventsInMemory(turns.pass_on, events_per_write=2), _in_order(batches), [True]
     queue.before = turns.pass_on
 
     def live() -> None:
@@ -561,7 +561,7 @@ def _run_at_once(stream: list[list[str]], repeats: list[bool], queue: QueueInMem
 def test_what_was_seen_of_an_ended_sequence_does_not_end_its_successor():
     """A redrive that looked before another one ended the sequence leaves alone what live delivery parks since."""
     first, second = entries(["A", "A"])
-    store, queue = ParkedEventsInMemory(), QueueInMemory()
+    store, queue = HeldEventsInMemory(), QueueInMemory()
     store.park(CLIENT, [first], "Sqs.SqsException")
     redrive_lane(_lane(A), store, queue, _times(1))
     meanwhile = iter([True])

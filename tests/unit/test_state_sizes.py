@@ -24,7 +24,7 @@ from mark_event_queue.domain.lanes import Lane, part
 from mark_event_queue.parking.parking import select
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, client, item, record
-from tests.fakes import ParkedEventsInMemory, VerdictContract
+from tests.fakes import HeldEventsInMemory, VerdictContract
 
 # Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
 # already makes several full batches of every kind.
@@ -126,7 +126,7 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Itera
     yield "Deliver To Clients, iteration", iteration
     yield "Send Lanes, output", iteration | {"parked": parked_per_lane}
     yield "Select Events, request", {"FunctionName": _ARN, "Payload": {"client": widest["name"], "lanes": lanes}}
-    selected = select({"client": widest["name"], "lanes": lanes}, ParkedEventsInMemory())
+    selected = select({"client": widest["name"], "lanes": lanes}, HeldEventsInMemory())
     yield "Select Events, answer", _lambda_answer({"lanes": selected})
     yield "Select Events, output", iteration | {"batch": {"lanes": selected}}
     for lane in lanes:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from mark_event_queue.domain.parked import ParkedSequence
+from mark_event_queue.domain.held import HeldSequence
 from mark_event_queue.survey.survey import Held, survey
 from tests.builders import NOW
 
@@ -21,7 +21,7 @@ class StoreFake:
         """Return the sequences behind one, two at the most: more take further pages."""
         groups = sorted(group_id for group_id in self._held[client] if group_id > after)[: min(limit, 2)]
         since = {group_id: NOW - timedelta(seconds=self._held[client][group_id][0]) for group_id in groups}
-        return [ParkedSequence(group_id, f"{since[group_id]:%Y-%m-%dT%H:%M:%SZ}", "an error") for group_id in groups]
+        return [HeldSequence(group_id, f"{since[group_id]:%Y-%m-%dT%H:%M:%SZ}", "an error") for group_id in groups]
 
     def count(self, client: str, group_id: str) -> int:
         """Return how many events a sequence has."""

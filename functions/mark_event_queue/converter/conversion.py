@@ -1,11 +1,10 @@
 """What the converter does with one invocation, apart from talking to AWS."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from mark_event_queue.domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
+from mark_event_queue.domain.batches import LIVE, Batch, input_of, pack
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
 
@@ -33,25 +32,10 @@ def deliver(
         try:
             if position and not has_time():
                 raise BatchNotDeliveredError("no time left in this invocation")
-            run(batch, input_of(batch, clients, datetime.now(UTC)))
+            run(batch, input_of(batch, clients, datetime.now(UTC), LIVE))
         except (BatchNotDeliveredError, StateMachineUnavailableError) as error:
             on_stop(batch, str(error))
             if not position:
                 raise
             return {"batchItemFailures": [{"itemIdentifier": batch.first_sequence_number}]}
     return {"batchItemFailures": []}
-
-
-def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]], now: datetime) -> str:
-    """Return the input of the batch's execution: its events, who is to receive them, and until when what is done."""
-    given = {
-        "batch": {"events": [event.as_input() for event in batch.events]},
-        "clients": clients,
-        "storesDeadline": _instant(now + timedelta(seconds=STORES_SECONDS)),
-        "deadline": _instant(now + timedelta(seconds=DELIVERY_SECONDS)),
-    }
-    return json.dumps(given, separators=(",", ":"))
-
-
-def _instant(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

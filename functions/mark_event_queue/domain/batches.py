@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
+from typing import Any, NamedTuple
 
 from mark_event_queue.domain.events import Event, convert, has_new_image, without_body
 
@@ -12,11 +14,24 @@ from mark_event_queue.domain.events import Event, convert, has_new_image, withou
 _EVENT_OVERHEAD_BYTES = 420
 
 
-# When the application's own stores have to have a batch, and when its clients, in seconds after its
-# start. A batch that is late with the first comes again; what is late with the second is parked: a
-# client that is slow, wave after wave, must not hold up the next batch. The machine itself has 240 s.
-STORES_SECONDS = 50
-DELIVERY_SECONDS = 100
+class Timing(NamedTuple):
+    """When the application's own stores have to have a batch, and when its clients, in seconds after its start.
+
+    A batch that is late with the first comes again; what is late with the second is parked: a client
+    that is slow, wave after wave, must not hold up the next batch. The machine itself has 240 s.
+    """
+
+    stores_seconds: int
+    delivery_seconds: int
+    released: bool
+    """Whether the batch comes from the gate, which then does not hold it again."""
+
+
+LIVE = Timing(50, 100, released=False)
+
+# Two releases may have the same events in hand. What the later one sends has to reach the queues within
+# the five minutes in which they drop what the earlier one sent.
+RELEASE = Timing(15, 30, released=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +96,19 @@ def _fitting(record: Mapping[str, Any], bytes_per_batch: int) -> tuple[Event, in
 
 def _quoted_length(ascii_json: str) -> int:
     return len(ascii_json) + ascii_json.count('"') + ascii_json.count("\\")
+
+
+def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]], now: datetime, timing: Timing) -> str:
+    """Return the input of the batch's execution: its events, who is to receive them, and until when what is done."""
+    given = {
+        "batch": {"events": [event.as_input() for event in batch.events]},
+        "clients": clients,
+        "released": timing.released,
+        "storesDeadline": _instant(now + timedelta(seconds=timing.stores_seconds)),
+        "deadline": _instant(now + timedelta(seconds=timing.delivery_seconds)),
+    }
+    return dumps(given, separators=(",", ":"))
+
+
+def _instant(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

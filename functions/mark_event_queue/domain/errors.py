@@ -28,8 +28,8 @@ class ClientsUnavailableError(MarkEventQueueError):
     """The registrations of the clients could not be read."""
 
 
-class ParkedEventsUnavailableError(MarkEventQueueError):
-    """The table of parked events could not be read or written; worth another try."""
+class HeldEventsUnavailableError(MarkEventQueueError):
+    """The table of what waits could not be read or written; worth another try."""
 
 
 class MalformedLaneError(MarkEventQueueError):

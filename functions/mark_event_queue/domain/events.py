@@ -14,6 +14,8 @@ from mark_event_queue.domain.attributes import NotAnAttributeError, json_object
 # characters, letters, digits and punctuation. "%" is unsafe here because it is the escape.
 _IDENTIFIER_LENGTH = 128
 _REASON_LENGTH = 200
+HASHED = "%sha256:"
+"""What an identifier begins with whose text would have been too long for SQS; no percent-encoding begins so."""
 _UNSAFE = re.compile(f"[^{re.escape((ascii_letters + digits + punctuation).replace('%', ''))}]")
 
 
@@ -83,7 +85,7 @@ def to_group_id(mark: str) -> str:
     """Return the SQS group id of a mark; two different marks never share one.
 
     What SQS does not allow is percent-encoded; a result that is too long gives way to a hash
-    behind "%sha256:", which no percent-encoding can produce.
+    behind `HASHED`, which no percent-encoding can produce.
     """
     return _to_identifier(mark)
 
@@ -95,7 +97,7 @@ def to_deduplication_id(event_id: str) -> str:
 
 def _to_identifier(text: str) -> str:
     encoded = _UNSAFE.sub(lambda unsafe: _percent_encoded(unsafe[0]), text)
-    return encoded if 0 < len(encoded) <= _IDENTIFIER_LENGTH else f"%sha256:{_digest(text)}"
+    return encoded if 0 < len(encoded) <= _IDENTIFIER_LENGTH else f"{HASHED}{_digest(text)}"
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client
 from mark_event_queue.domain.lanes import Lane
@@ -13,7 +13,7 @@ from mark_event_queue.parking.parking import park, select
 
 logger = Logger()
 metrics = Metrics()
-table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 
 
 @logger.inject_lambda_context

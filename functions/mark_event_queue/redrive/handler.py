@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
-from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.queues import ClientQueues
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client
@@ -22,21 +22,21 @@ Answer = dict[str, Any]
 logger = Logger()
 metrics = Metrics()
 clients = Clients(required("CLIENTS_PATH"), lambda name, problem: logger.error(f"client {name}: {problem}"))
-table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 queues = ClientQueues()
 
 
 def check(request: Answer, _context: LambdaContext) -> Answer:
     """Check what was asked, and find the client's queue if there may be something to send."""
     asked = parse(request)
-    return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.client, needed=asked.sends)}, table)
+    return aim(asked.as_state() | {"queueUrl": clients.queue_url(asked.recipient, needed=asked.needs_queue)}, table)
 
 
 @metrics.log_metrics
 def redrive(request: Answer, context: LambdaContext) -> Answer:
     """Deliver the sequences of a lane for the time of one invocation."""
     answer = redrive_lane(request, table, queues, _has_time(context))
-    count_for_client(metrics, "EventsRedriven", request["client"], answer["delivered"] - request["delivered"])
+    count_for_client(metrics, "EventsRedriven", request["recipient"], answer["delivered"])
     return answer
 
 
@@ -44,8 +44,9 @@ def redrive(request: Answer, context: LambdaContext) -> Answer:
 def give_up(request: Answer, context: LambdaContext) -> Answer:
     """Discard what was asked, on record."""
     answer = discard(request, table, _has_time(context))
-    logger.warning("discarded", client=request["client"], events=answer["discarded"], by=request["by"])
-    count_for_client(metrics, "EventsDiscarded", request["client"], answer["discarded"])
+    events = answer["discarded"] - request["discarded"]
+    logger.warning("discarded", recipient=request["recipient"], events=events, by=request["by"])
+    count_for_client(metrics, "EventsDiscarded", request["recipient"], events)
     return answer
 
 

@@ -1,48 +1,53 @@
-"""How parked events leave the table: in order per sequence, each only when its queue accepted it."""
+"""How held events leave the table for a client: in order per sequence, each only when its queue accepted it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from mark_event_queue.domain.errors import RedriveRequestError
+from mark_event_queue.domain.held import HeldSequence
 from mark_event_queue.domain.lanes import WAVE_SIZE, Entry
-from mark_event_queue.domain.parked import ParkedSequence
 
 # SQS API Reference, SendMessageBatch: 1 MiB together; the rest is for attributes and what carries them.
 _WAVE_BYTES = 1_000_000
 
 _EVENTS_PER_READ = 10
-SEQUENCES_PER_PAGE = 100
+_EVENTS_PER_DISCARD = 40
+SEQUENCES_PER_TURN = 100
+
+# An execution of a Standard machine ends at 25,000 events of its history (Step Functions Developer Guide,
+# quotas). A turn takes some 130 of them when nothing has to be tried again, 500 at the very most.
+TURNS_PER_EXECUTION = 45
 
 
-class ParkedSequences(Protocol):
-    """The store of parked events, as a redrive needs it."""
+class HeldSequences(Protocol):
+    """The store of what waits, as a redrive needs it."""
 
-    def sequences(self, client: str, after: str, limit: int) -> list[ParkedSequence]:
-        """Return parked sequences of the client, ordered by group id, those behind `after`."""
+    def sequences(self, recipient: str, after: str, limit: int) -> list[HeldSequence]:
+        """Return held sequences of the recipient, ordered by group id, those behind `after`."""
 
-    def sequence(self, client: str, group_id: str) -> ParkedSequence | None:
-        """Return one parked sequence, or None when it is not parked."""
+    def sequence(self, recipient: str, group_id: str) -> HeldSequence | None:
+        """Return one held sequence, or None when it is not held."""
 
-    def version(self, client: str, group_id: str) -> int:
-        """Return the version of a sequence, 0 when it is not parked; of the client itself for no group."""
+    def version(self, recipient: str, group_id: str) -> int:
+        """Return the version of a sequence, 0 when it is not held; of the recipient itself for no group."""
 
-    def first_events(self, client: str, group_id: str, limit: int) -> list[Entry]:
+    def events(self, recipient: str, group_id: str, limit: int) -> list[Entry]:
         """Return the first events of a sequence, in order."""
 
-    def count(self, client: str, group_id: str) -> int:
-        """Return how many events are parked in a sequence."""
+    def forget(self, recipient: str, entries: Sequence[Entry], upcoming: Mapping[str, Entry]) -> None:
+        """Take events out of the table; `upcoming` is what is the first of its group then, where that is known."""
 
-    def forget(self, client: str, entries: Sequence[Entry]) -> None:
-        """Take events out of the table."""
+    def count_out(self, recipient: str, events: int) -> None:
+        """Note that a recipient has so many events fewer."""
 
-    def end(self, client: str, group_id: str, version: int) -> bool:
-        """End a sequence (for no group: the client) unless it has changed since that version."""
+    def end(self, recipient: str, group_id: str, version: int) -> bool:
+        """End a sequence (for no group: the recipient) unless it has changed since that version."""
 
-    def note_error(self, client: str, group_id: str, error: str) -> None:
-        """Note why a sequence stays parked."""
+    def note(self, recipient: str, first: Entry, error: str) -> None:
+        """Note why a sequence stays held, and which event is its first."""
 
-    def discard(self, client: str, entry: Entry, by: str, reason: str) -> None:
-        """Take an event out of the table and put who gave it up, and why, on record."""
+    def discard(self, recipient: str, entries: Sequence[Entry], by: str, reason: str) -> None:
+        """Take events out of the table and put who gave them up, and why, on record."""
 
 
 class Queue(Protocol):
@@ -52,49 +57,64 @@ class Queue(Protocol):
         """Send a wave; return the names of the errors by Id of those entries that were not accepted."""
 
 
-def aim(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:
+def aim(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
     """Return the request with the event that a discard of one event is to give up.
 
     Naming it here makes a discard safe to repeat: the event is given up once, however often it is tried.
 
     Raises:
-        RedriveRequestError: there is no such event to give up.
+        RedriveRequestError: nothing of the mark is held, or the event that is named is not its first.
     """
-    if request["action"] != "discard" or (request["all"] and not request["groupId"]):
+    if not request["groupId"]:
         return dict(request)
-    first = store.first_events(request["client"], request["groupId"], 1)
+    first = store.events(request["recipient"], request["groupId"], 1)
     if not first:
-        raise RedriveRequestError("nothing of this mark is parked for this client")
+        raise RedriveRequestError(f"nothing of this mark is held for {request['recipient']}")
+    if request["action"] != "discard" or request["all"]:
+        return dict(request)
     first_id = first[0]["MessageDeduplicationId"]
     if request["eventId"] and request["eventId"] != first_id:
-        raise RedriveRequestError("the first parked event of this mark is not the one that eventId names")
+        raise RedriveRequestError("the first held event of this mark is not the one that eventId names")
     return dict(request) | {"eventId": first_id}
 
 
-def list_lanes(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:
-    """Return a page of the sequences to redrive, and what the page before came to.
+def list_lanes(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
+    """Return the sequences of the next turn, and what the turns before came to.
 
-    The answer is `{page: {lanes: [[groupId, …], …], after, more}, totals}`.
+    `request` is `{recipient, groupId, page, totals, lanes}`, `lanes` what came of the last turn. The answer
+    is `{page: {lanes: [[groupId, …], …], after, listed, turn, pause}, totals}`: first what the last turn left,
+    then further sequences. No lanes: there is nothing left to do. `pause`: this execution has had its turns.
     """
-    client, after = request["client"], request["page"]["after"]
-    if request["groupId"]:
-        one = store.sequence(client, request["groupId"])
-        group_ids, more = [one.group_id] if one else [], False
-    else:
-        page = store.sequences(client, after, SEQUENCES_PER_PAGE)
-        group_ids, more = [sequence.group_id for sequence in page], len(page) == SEQUENCES_PER_PAGE
-    lanes = [group_ids[start : start + WAVE_SIZE] for start in range(0, len(group_ids), WAVE_SIZE)]
+    recipient, page = request["recipient"], request["page"]
+    left = [group_id for lane in request["lanes"] for group_id in lane["groupIds"]]
+    after, listed = page["after"], page["listed"]
+    fresh: list[HeldSequence] = []
+    if not listed and request["groupId"]:
+        one = store.sequence(recipient, request["groupId"])
+        fresh, listed = [one] if one else [], True
+    elif not listed and len(left) < SEQUENCES_PER_TURN:
+        wanted = SEQUENCES_PER_TURN - len(left)
+        fresh = store.sequences(recipient, after, wanted)
+        after, listed = fresh[-1].group_id if fresh else after, len(fresh) < wanted
+    group_ids = left + [sequence.group_id for sequence in fresh]
     return {
-        "page": {"lanes": lanes, "after": group_ids[-1] if group_ids else "", "more": more},
-        "totals": add_up(request["totals"], request["lanes"]),
+        "page": {
+            "lanes": [group_ids[start : start + WAVE_SIZE] for start in range(0, len(group_ids), WAVE_SIZE)],
+            "after": after,
+            "listed": listed,
+            "turn": page["turn"] + 1,
+            "pause": bool(group_ids) and page["turn"] + 1 > TURNS_PER_EXECUTION,
+        },
+        "totals": add_up(request["totals"], request["lanes"], len(fresh)),
     }
 
 
-def add_up(totals: Mapping[str, Any], lanes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the totals `{delivered, stoppedSequences, errors}` with those of some lanes added."""
+def add_up(totals: Mapping[str, Any], lanes: Sequence[Mapping[str, Any]], sequences: int = 0) -> dict[str, Any]:
+    """Return the totals `{sequences, delivered, stoppedSequences, errors}` with those of some lanes added."""
     stopped = [sequence for lane in lanes for sequence in lane["stopped"]]
     errors = {sequence["error"] for sequence in stopped} | {lane["error"] for lane in lanes if "error" in lane}
     return {
+        "sequences": totals["sequences"] + sequences,
         "delivered": totals["delivered"] + sum(lane["delivered"] for lane in lanes),
         "stoppedSequences": totals["stoppedSequences"] + len(stopped),
         "errors": sorted(errors | set(totals["errors"])),
@@ -102,111 +122,122 @@ def add_up(totals: Mapping[str, Any], lanes: Sequence[Mapping[str, Any]]) -> dic
 
 
 def redrive_lane(
-    request: Mapping[str, Any], store: ParkedSequences, queue: Queue, has_time: Callable[[], bool]
+    request: Mapping[str, Any], store: HeldSequences, queue: Queue, has_time: Callable[[], bool]
 ) -> dict[str, Any]:
     """Deliver sequences side by side, at most one event of each per call, as long as there is time.
 
-    `request` is `{client, queueUrl, groupIds, delivered, stopped}`; the answer has the same shape,
-    with the groups that still have events to deliver. A sequence whose event is refused stays
-    parked from that event on. Two redrives at once send the same events within the time of one
-    invocation, which is far below SQS's de-duplication window: the queue drops the second.
+    `request` is `{recipient, queueUrl, groupIds}`. The answer is `{groupIds, delivered, stopped}`: the
+    groups that still have events to deliver. A sequence whose event is refused stays held from that
+    event on. Two redrives at once send the same events within the time of one invocation, which is
+    far below SQS's de-duplication window: the queue drops the second.
     """
-    client, pending = request["client"], list(request["groupIds"])
-    delivered, stopped = request["delivered"], list(request["stopped"])
+    recipient, pending = request["recipient"], list(request["groupIds"])
+    delivered, stopped = 0, []
     loaded: dict[str, list[Entry]] = {}
     while pending and has_time():
-        pending = [group_id for group_id in pending if _load(client, group_id, store, loaded)]
+        pending = [group_id for group_id in pending if _load(recipient, group_id, store, loaded)]
         wave = _wave([loaded[group_id][0] for group_id in pending])
         refused = queue.send(request["queueUrl"], wave) if wave else {}
         accepted = [entry for entry in wave if entry["Id"] not in refused]
-        store.forget(client, accepted)
-        delivered += len(accepted)
         for entry in accepted:
             loaded[entry["MessageGroupId"]].pop(0)
+        store.forget(recipient, accepted, {group_id: next_[0] for group_id, next_ in loaded.items() if next_})
+        delivered += len(accepted)
         for entry in wave:
             if entry["Id"] in refused:
                 group_id, error = entry["MessageGroupId"], refused[entry["Id"]]
-                store.note_error(client, group_id, error)
+                store.note(recipient, entry, error)
                 stopped.append({"groupId": group_id, "error": error})
                 pending.remove(group_id)
-    return dict(request) | {"groupIds": pending, "delivered": delivered, "stopped": stopped}
+    store.count_out(recipient, delivered)
+    return {"groupIds": pending, "delivered": delivered, "stopped": stopped}
 
 
-def conclude(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:
-    """Return what the redrive came to: the totals, the client, and whether nothing of it is parked any more.
+def conclude(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
+    """Return what `{request, totals}` came to, and whether nothing of the recipient is held any more.
 
-    Live delivery to a client of whom nothing is parked does without a selection again.
+    Live delivery to a recipient of whom nothing is held does without a selection again.
     """
-    client = request["client"]
-    version = store.version(client, "")
-    empty = not store.sequences(client, "", 1)
-    nothing_parked = empty and (not version or store.end(client, "", version))
-    return add_up(request["totals"], request["lanes"]) | {"client": client, "nothingParked": nothing_parked}
+    recipient = request["request"]["recipient"]
+    version = store.version(recipient, "")
+    empty = not store.sequences(recipient, "", 1)
+    nothing_held = empty and (not version or store.end(recipient, "", version))
+    told = {"recipient": recipient, "discarded": request["request"]["discarded"], "nothingHeld": nothing_held}
+    return dict(request["totals"]) | told
 
 
-def discard(request: Mapping[str, Any], store: ParkedSequences, has_time: Callable[[], bool]) -> dict[str, Any]:
-    """Give up, on record, the event that was aimed at, or all of its sequence, or all of the client's.
+def discard(request: Mapping[str, Any], store: HeldSequences, has_time: Callable[[], bool]) -> dict[str, Any]:
+    """Give up, on record, the event that was aimed at, or all of its sequence, or all of the recipient's.
 
-    The answer is `{discarded, more}`: more is left to give up when the time was not enough.
+    The answer is the request with `discarded` events more, and `more` if the time was not enough for all.
     """
-    client, discarded = request["client"], 0
-    for group_id in [request["groupId"]] if request["groupId"] else _group_ids(client, store):
-        while first := store.first_events(client, group_id, _EVENTS_PER_READ if request["all"] else 1):
-            if not has_time():
-                return {"discarded": discarded, "more": True}
+    recipient, discarded = request["recipient"], 0
+    more = False
+    for group_id in [request["groupId"]] if request["groupId"] else _group_ids(recipient, store):
+        while first := store.events(recipient, group_id, _EVENTS_PER_DISCARD if request["all"] else 1):
             if not request["all"] and first[0]["MessageDeduplicationId"] != request["eventId"]:
                 break
-            for entry in first:
-                store.discard(client, entry, by=request["by"], reason=request["reason"])
+            more = not has_time()
+            if more:
+                break
+            store.discard(recipient, first, by=request["by"], reason=request["reason"])
             discarded += len(first)
-    return {"discarded": discarded, "more": False}
+        if more:
+            break
+    store.count_out(recipient, discarded)
+    return dict(request) | {"discarded": request["discarded"] + discarded, "more": more}
 
 
-def _group_ids(client: str, store: ParkedSequences) -> Iterator[str]:
-    after = ""
-    while page := store.sequences(client, after, SEQUENCES_PER_PAGE):
-        yield from (sequence.group_id for sequence in page)
-        after = page[-1].group_id
-
-
-def describe(request: Mapping[str, Any], store: ParkedSequences) -> dict[str, Any]:
+def describe(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
     """Return what the request would do, without doing it; the first hundred sequences one by one."""
-    client, discarding = request["client"], request["action"] == "discard"
     if request["groupId"]:
-        one = store.sequence(client, request["groupId"])
+        one = store.sequence(request["recipient"], request["groupId"])
         sequences = [one] if one else []
     else:
-        sequences = store.sequences(client, "", SEQUENCES_PER_PAGE)
-    counts = {sequence.group_id: store.count(client, sequence.group_id) for sequence in sequences}
+        sequences = list(_sequences(request["recipient"], store))
+    events = sum(sequence.events for sequence in sequences)
     would_discard = 0
-    if discarding:
-        would_discard = sum(counts.values()) if request["all"] else 1
+    if request["action"] == "discard":
+        would_discard = events if request["all"] else 1
     return {
+        "recipient": request["recipient"],
         "wouldDiscard": would_discard,
-        "wouldRedrive": sum(counts.values()) - would_discard,
+        "wouldDeliver": events - would_discard,
         "sequences": [
             {
-                "groupId": sequence.group_id,
-                "events": counts[sequence.group_id],
-                "parkedSince": sequence.since,
+                "mark": sequence.mark,
+                "events": sequence.events,
+                "since": sequence.since,
+                "reason": sequence.reason,
                 "error": sequence.error,
             }
-            for sequence in sequences
+            for sequence in sequences[:SEQUENCES_PER_TURN]
         ],
-        "moreSequences": len(sequences) == SEQUENCES_PER_PAGE,
+        "moreSequences": max(0, len(sequences) - SEQUENCES_PER_TURN),
     }
 
 
-def _load(client: str, group_id: str, store: ParkedSequences, loaded: dict[str, list[Entry]]) -> bool:
+def _group_ids(recipient: str, store: HeldSequences) -> Iterator[str]:
+    return (sequence.group_id for sequence in _sequences(recipient, store))
+
+
+def _sequences(recipient: str, store: HeldSequences) -> Iterator[HeldSequence]:
+    after = ""
+    while page := store.sequences(recipient, after, SEQUENCES_PER_TURN):
+        yield from page
+        after = page[-1].group_id
+
+
+def _load(recipient: str, group_id: str, store: HeldSequences, loaded: dict[str, list[Entry]]) -> bool:
     """Have the next events of a sequence at hand; end the sequence, and say no, when there are none.
 
-    The version is read before the events: an event parked after that look raises it, and then the
+    The version is read before the events: an event held after that look raises it, and then the
     sequence does not end.
     """
     while not loaded.get(group_id):
-        version = store.version(client, group_id)
-        loaded[group_id] = store.first_events(client, group_id, _EVENTS_PER_READ)
-        if not loaded[group_id] and (not version or store.end(client, group_id, version)):
+        version = store.version(recipient, group_id)
+        loaded[group_id] = store.events(recipient, group_id, _EVENTS_PER_READ)
+        if not loaded[group_id] and (not version or store.end(recipient, group_id, version)):
             return False
     return True
 

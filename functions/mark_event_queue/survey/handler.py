@@ -7,14 +7,14 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.undelivered_records import UndeliveredRecords
 from mark_event_queue.survey.survey import survey
 
 logger = Logger()
 metrics = Metrics()
-table = ParkedEventsTable(required("PARKED_EVENTS_TABLE"))
+table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 bucket = UndeliveredRecords(required("UNDELIVERED_RECORDS_BUCKET"))
 
 
@@ -24,12 +24,13 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Measure what is held back, for everybody together and by client."""
     found = survey(table, datetime.now(UTC))
     metrics.add_metric("UndeliveredObjects", MetricUnit.Count, bucket.count())
-    metrics.add_metric("ParkedSequences", MetricUnit.Count, sum(held.sequences for held in found))
-    metrics.add_metric("ParkedEvents", MetricUnit.Count, sum(held.events for held in found))
-    for held in found:
-        dimensions = {"service": metrics.service, "client": held.client}
+    metrics.add_metric("QuarantinedEvents", MetricUnit.Count, found.gate.events)
+    metrics.add_metric("OldestQuarantinedAge", MetricUnit.Seconds, found.gate.oldest_seconds)
+    metrics.add_metric("ParkedEvents", MetricUnit.Count, found.for_clients.events)
+    metrics.add_metric("OldestParkedAge", MetricUnit.Seconds, found.for_clients.oldest_seconds)
+    for held in found.clients:
+        dimensions = {"service": metrics.service, "client": held.recipient}
         for name, unit, value in (
-            ("ParkedSequences", MetricUnit.Count, held.sequences),
             ("ParkedEvents", MetricUnit.Count, held.events),
             ("OldestParkedAge", MetricUnit.Seconds, held.oldest_seconds),
         ):

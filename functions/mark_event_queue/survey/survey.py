@@ -1,49 +1,52 @@
-"""What is parked, for whom and since when, in numbers; no payloads."""
+"""What waits, for whom and since when, in numbers; no payloads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from mark_event_queue.domain.parked import ParkedSequence
-
-_PAGE = 100
+from mark_event_queue.domain.held import GATE, Recipient
 
 
-class ParkedClients(Protocol):
-    """The store of parked events, as a survey needs it."""
+class HeldEvents(Protocol):
+    """The store of what waits, as a survey needs it."""
 
-    def clients(self) -> list[str]:
-        """Return the clients of whom anything may be parked."""
+    def recipients(self) -> list[Recipient]:
+        """Return of whom anything may be held, and how many events."""
 
-    def sequences(self, client: str, after: str, limit: int) -> list[ParkedSequence]:
-        """Return parked sequences of the client, ordered by group id, those behind `after`."""
-
-    def count(self, client: str, group_id: str) -> int:
-        """Return how many events are parked in a sequence."""
+    def oldest(self, recipient: str) -> str:
+        """Return since when the oldest sequence of a recipient is held, nothing if none is."""
 
 
 class Held(NamedTuple):
-    """What is held back for one client."""
+    """What is held for one recipient."""
 
-    client: str
-    sequences: int
+    recipient: str
     events: int
     oldest_seconds: int
 
 
-def survey(store: ParkedClients, now: datetime) -> list[Held]:
-    """Return what is parked at the moment, by client."""
-    return [_held(client, list(_sequences(store, client)), store, now) for client in store.clients()]
+class Survey(NamedTuple):
+    """What is held at the gate, for each client, and for all clients together."""
+
+    gate: Held
+    clients: list[Held]
+
+    @property
+    def for_clients(self) -> Held:
+        """What is held for all clients together."""
+        oldest = max((held.oldest_seconds for held in self.clients), default=0)
+        return Held("", sum(held.events for held in self.clients), oldest)
 
 
-def _held(client: str, sequences: list[ParkedSequence], store: ParkedClients, now: datetime) -> Held:
-    events = sum(store.count(client, sequence.group_id) for sequence in sequences)
-    oldest = min((datetime.fromisoformat(sequence.since).astimezone(UTC) for sequence in sequences), default=now)
-    return Held(client, len(sequences), events, int((now - oldest).total_seconds()))
+def survey(store: HeldEvents, now: datetime) -> Survey:
+    """Return what is held at the moment, by one read and one more for each recipient."""
+    found = {held.recipient: held for held in _held(store, now)}
+    gate = found.pop(GATE, Held(GATE, 0, 0))
+    return Survey(gate, list(found.values()))
 
 
-def _sequences(store: ParkedClients, client: str) -> Iterator[ParkedSequence]:
-    after = ""
-    while page := store.sequences(client, after, _PAGE):
-        yield from page
-        after = page[-1].group_id
+def _held(store: HeldEvents, now: datetime) -> Iterable[Held]:
+    for recipient in store.recipients():
+        since = store.oldest(recipient.name)
+        oldest = datetime.fromisoformat(since).astimezone(UTC) if since else now
+        yield Held(recipient.name, recipient.events if since else 0, int((now - oldest).total_seconds()))

@@ -9,19 +9,22 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.domain.contract import load
+from mark_event_queue.domain.held import violations_of
+from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.validator.validation import validate
 
 logger = Logger()
 metrics = Metrics()
 contract = load(Path(required("SCHEMAS_FOLDER")))
+rejected_events = RejectedEvents(required("REJECTED_EVENTS"))
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Validate the batch of an execution's input; answer with its lanes and its rejected events."""
-    answer = validate(event["batch"]["events"], event["clients"], contract)
-    for rejected in answer["rejected"]:
-        logger.warning("rejected", event_id=rejected["MessageDeduplicationId"], violations=rejected["Violations"])
+    """Validate the batch of an execution's input; answer with its lanes and what is withheld."""
+    answer = validate(event["batch"]["events"], event["clients"], contract, rejected_events.hold_marks)
+    for entry in answer["withheld"]:
+        logger.warning("withheld", event_id=entry["MessageDeduplicationId"], violations=violations_of(entry))
     metrics.add_metric("EventsRejected", MetricUnit.Count, answer["counts"]["rejected"])
     return answer

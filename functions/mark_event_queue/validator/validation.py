@@ -1,4 +1,4 @@
-"""What the validator makes of a batch: the lanes of the valid events, and the rejected ones."""
+"""What the validator makes of a batch: the lanes of what may go on, and what has to be withheld."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,26 +6,40 @@ from typing import Any
 
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.contract import Contract, Violation
-from mark_event_queue.domain.lanes import entry_of, plan
-
-Rejected = dict[str, Any]
+from mark_event_queue.domain.lanes import Entry, entry_of, plan
 
 
 def validate(
-    events: Sequence[Mapping[str, str]], clients: Sequence[Mapping[str, Any]], contract: Contract
+    events: Sequence[Mapping[str, str]],
+    clients: Sequence[Mapping[str, Any]],
+    contract: Contract,
+    hold_marks: bool,
 ) -> dict[str, Any]:
-    """Return `{lanes, rejected, counts}` for the events of a batch.
+    """Return `{lanes, withheld, counts}` for the events of a batch.
 
-    A rejected event keeps its body, group and de-duplication id and gains its violations: all of
-    them, unless that leaves the states of the execution no room beside the clients; then the first.
+    Withheld are the events that break the contract, each with its violations, and, where marks are
+    held, what follows one in its mark. Of the violations of an event all are told, unless that leaves
+    the states of the execution no room beside the clients; then the first.
     """
-    judged = [(event, _judge(event, contract)) for event in events]
-    lanes = plan(entry_of(event) for event, violations in judged if not violations)
-    rejected = [_rejected(event, violations) for event, violations in judged if violations]
-    counts = {"valid": len(events) - len(rejected), "rejected": len(rejected)}
-    answer = {"lanes": lanes, "rejected": rejected, "counts": counts}
+    going: list[Entry] = []
+    withheld: list[tuple[Mapping[str, str], Sequence[Violation]]] = []
+    stuck: set[str] = set()
+    for event in events:
+        violations = _judge(event, contract)
+        if violations or event["groupId"] in stuck:
+            withheld.append((event, violations))
+        else:
+            going.append(entry_of(event))
+        if violations and hold_marks:
+            stuck.add(event["groupId"])
+    rejected = sum(1 for _, violations in withheld if violations)
+    answer = {
+        "lanes": plan(going),
+        "withheld": [_withheld(event, violations) for event, violations in withheld],
+        "counts": {"valid": len(going), "rejected": rejected, "behind": len(withheld) - rejected},
+    }
     if rejected and len(json.dumps(answer)) > budget(clients):
-        answer["rejected"] = [_rejected(event, violations[:1]) for event, violations in judged if violations]
+        answer["withheld"] = [_withheld(event, violations[:1]) for event, violations in withheld]
     return answer
 
 
@@ -35,11 +49,10 @@ def _judge(event: Mapping[str, str], contract: Contract) -> list[Violation]:
     return contract.violations(event["body"])
 
 
-def _rejected(event: Mapping[str, str], violations: Sequence[Violation]) -> Rejected:
-    return {
-        "MessageBody": event["body"],
-        "MessageGroupId": event["groupId"],
-        "MessageDeduplicationId": event["eventId"],
-        "SequenceNumber": event["sequenceNumber"] or "unknown",
-        "Violations": json.dumps([violation._asdict() for violation in violations], separators=(",", ":")),
-    }
+def _withheld(event: Mapping[str, str], violations: Sequence[Violation]) -> Entry:
+    if "unfit" in event:
+        return entry_of(event) | {"Unfit": event["unfit"]}
+    if not violations:
+        return entry_of(event)
+    told = json.dumps([violation._asdict() for violation in violations], separators=(",", ":"))
+    return entry_of(event) | {"Violations": told}

@@ -1,4 +1,4 @@
-"""Unit tier, `adapters.parked_events`: proves what the table holds of parked events, and on which condition.
+"""Unit tier, `adapters.held_events`: proves what the table holds of parked events, and on which condition.
 
 The table is moto's, and a local endpoint gives the answers that moto does not: transactions in conflict,
 keys left unprocessed. How DynamoDB behaves under load cannot be proven here.
@@ -11,11 +11,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from mark_event_queue.adapters.parked_events import ParkedEventsTable
-from mark_event_queue.domain.errors import ParkedEventsUnavailableError
+from mark_event_queue.adapters.held_events import HeldEventsTable
+from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.lanes import Entry
-from mark_event_queue.domain.parked import ParkedSequence
+from mark_event_queue.domain.held import HeldSequence
 from tests.builders import entries, numbers, sequence_number
 from tests.fakes import AwsFake, aws_fake
 
@@ -43,7 +43,7 @@ def table(moto: None) -> Iterator[ParkedEventsTable]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    yield ParkedEventsTable(TABLE)
+    yield HeldEventsTable(TABLE)
     dynamodb.delete_table(TableName=TABLE)
 
 
@@ -145,7 +145,7 @@ def test_parked_groups_are_those_of_the_client(table):
 
 def test_no_groups_ask_nothing(aws):
     """A client whose lanes are empty costs no read."""
-    assert ParkedEventsTable(TABLE).parked_groups("archive", []) == set()
+    assert HeldEventsTable(TABLE).parked_groups("archive", []) == set()
     assert aws.requests == []
 
 
@@ -167,7 +167,7 @@ def test_groups_left_unprocessed_are_asked_for_again(aws):
         (200, {"Responses": {TABLE: [{"sk": {"S": B}}]}, "UnprocessedKeys": {}}),
     ]
 
-    assert ParkedEventsTable(TABLE).parked_groups("archive", [A, B]) == {A, B}
+    assert HeldEventsTable(TABLE).parked_groups("archive", [A, B]) == {A, B}
     assert aws.requests[1]["RequestItems"][TABLE]["Keys"] == [key]
     assert all(request["RequestItems"][TABLE]["ConsistentRead"] for request in aws.requests)
 
@@ -195,7 +195,7 @@ def test_a_sequence_that_ends_between_two_writes_returns_the_rest(aws):
     """The first ninety-nine were appended in time; those of the next transaction come back."""
     aws.answers += [(200, {}), _cancelled("ConditionalCheckFailed")]
 
-    rest = ParkedEventsTable(TABLE).park_behind("archive", _of("A", 150))
+    rest = HeldEventsTable(TABLE).park_behind("archive", _of("A", 150))
 
     assert numbers(rest) == list(range(100, 151))
     assert [len(request["TransactItems"]) for request in aws.requests] == [100, 52]
@@ -215,8 +215,8 @@ def test_two_transactions_in_conflict_are_worth_another_try(aws):
     """A conflict is not taken for an ended sequence: its events would be sent past parked ones."""
     aws.answers.append(_cancelled("TransactionConflict"))
 
-    with pytest.raises(ParkedEventsUnavailableError):
-        ParkedEventsTable(TABLE).park_behind("archive", _of("A", 1))
+    with pytest.raises(HeldEventsUnavailableError):
+        HeldEventsTable(TABLE).park_behind("archive", _of("A", 1))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_a_sequence_is_found_by_its_group(table):
 
     found = table.sequence("archive", A)
 
-    assert found == ParkedSequence(A, found.since, "Sqs.SqsException")
+    assert found == HeldSequence(A, found.since, "Sqs.SqsException")
     assert before <= datetime.fromisoformat(found.since) <= datetime.now(UTC)
     assert table.sequence("archive", B) is None
     assert table.sequence("billing", A) is None
@@ -323,7 +323,7 @@ def test_events_are_forgotten_one_by_one(table):
 
 def test_nothing_to_forget_asks_nothing(aws):
     """A wave of which nothing was accepted costs no write."""
-    ParkedEventsTable(TABLE).forget("archive", [])
+    HeldEventsTable(TABLE).forget("archive", [])
 
     assert aws.requests == []
 
@@ -386,8 +386,8 @@ def test_a_discard_in_conflict_is_worth_another_try(aws):
     """A conflict is not taken for an event that is gone: it would stay, and nobody would know."""
     aws.answers.append(_cancelled("TransactionConflict"))
 
-    with pytest.raises(ParkedEventsUnavailableError):
-        ParkedEventsTable(TABLE).discard("archive", _of("A", 1)[0], by="jo", reason="sent by hand")
+    with pytest.raises(HeldEventsUnavailableError):
+        HeldEventsTable(TABLE).discard("archive", _of("A", 1)[0], by="jo", reason="sent by hand")
 
 
 def test_events_are_counted_over_all_pages(aws):
@@ -395,7 +395,7 @@ def test_events_are_counted_over_all_pages(aws):
     key = {"pk": {"S": f"SEQUENCE#archive#{A}"}, "sk": {"S": "1"}}
     aws.answers += [(200, {"Count": 700, "LastEvaluatedKey": key}), (200, {"Count": 42})]
 
-    assert ParkedEventsTable(TABLE).count("archive", A) == 742
+    assert HeldEventsTable(TABLE).count("archive", A) == 742
     assert "ExclusiveStartKey" not in aws.requests[0]
     assert aws.requests[1]["ExclusiveStartKey"] == key
 
@@ -412,7 +412,7 @@ def test_only_the_sequence_asked_for_is_counted(table):
 def test_every_read_is_a_consistent_one(aws):
     """What was parked a moment ago is seen: an event that is not would be overtaken, or its sequence ended."""
     aws.answers.append((200, {"Items": [], "Count": 0}))
-    parked_events = ParkedEventsTable(TABLE)
+    parked_events = HeldEventsTable(TABLE)
 
     parked_events.sequences("archive", "", 1)
     parked_events.sequence("archive", A)
@@ -426,7 +426,7 @@ def test_every_read_is_a_consistent_one(aws):
 def test_a_table_that_refuses_is_told_by_the_name_of_its_error(aws):
     """Every operation turns AWS's error into the application's own, without the message."""
     aws.answers.append((400, {"__type": "x#AccessDeniedException", "Message": "Jane Secret"}))
-    parked_events = ParkedEventsTable(TABLE)
+    parked_events = HeldEventsTable(TABLE)
 
     for operation in (
         lambda: parked_events.park("archive", _of("A", 1), "Sqs.SqsException"),
@@ -442,5 +442,5 @@ def test_a_table_that_refuses_is_told_by_the_name_of_its_error(aws):
         lambda: parked_events.note_error("archive", A, "error"),
         lambda: parked_events.discard("archive", _of("A", 1)[0], by="jo", reason="sent by hand"),
     ):
-        with pytest.raises(ParkedEventsUnavailableError, match=r"^\w+: AccessDeniedException$"):
+        with pytest.raises(HeldEventsUnavailableError, match=r"^\w+: AccessDeniedException$"):
             operation()

@@ -1,0 +1,318 @@
+"""The table of what waits.
+
+Four kinds of item, by partition key `pk` and sort key `sk`:
+
+| pk                             | sk                            | one per                                      |
+|--------------------------------|-------------------------------|----------------------------------------------|
+| `RECIPIENTS`                   | recipient                     | client with anything held, and the gate       |
+| `HELD#<recipient>`             | group id                      | held sequence of that recipient               |
+| `SEQUENCE#<recipient>#<group>` | sequence number, `#`, event id | held event of that sequence, in order         |
+| `DISCARDED#<recipient>`        | time, group id, number        | event given up: by whom, when and why         |
+
+A sequence is held as long as its item under `HELD#` exists. Every event appended raises the `version` of its
+sequence and of its recipient, and these are only deleted at the version at which they were seen empty. A new
+one starts at a random version: what was seen of one that has ended meanwhile never ends its successor.
+
+A sequence's item also knows how many events it has and which is the first: events come and go in one
+transaction with it. A recipient's number of events is added up beside, in calls of its own, so that waiting
+events of many marks do not queue for one item; a crash in between leaves it off by a batch until nothing is held.
+The index `OldestFirst` has the sequences of each recipient by the time since when they are held.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.held_writes import (
+    BROKEN,
+    FIRST_IS,
+    Discarding,
+    Holding,
+    HoldingBehind,
+    Leaving,
+    Writer,
+    event_key,
+    first_values,
+    key,
+    recipient_key,
+    sequence_key,
+    version_values,
+)
+from mark_event_queue.domain.errors import HeldEventsUnavailableError
+from mark_event_queue.domain.held import HeldSequence, Recipient
+from mark_event_queue.domain.lanes import Entry, entry_of, sequences_of
+
+RECIPIENTS = "RECIPIENTS"
+OLDEST_FIRST = "OldestFirst"
+
+_KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
+
+_CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
+
+
+class HeldEventsTable:
+    """Held events in DynamoDB."""
+
+    def __init__(self, table_name: str) -> None:
+        self._table = table_name
+        self._client = boto3.client("dynamodb", config=_CONFIG)
+        self._writer = Writer(self._client)
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # Holding
+    # ------------------------------------------------------------------------------------------------------------------
+    def hold(self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, error: str) -> None:
+        """Hold sequences of entries, each in order, starting those that are not held yet.
+
+        The recipient is named before its sequences, so that no crash leaves a sequence that nobody
+        looks for, and once more after them, in case a redrive found it empty in between.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take them.
+        """
+        self._name(recipient, 0)
+        self._name(recipient, self._writer.write(Holding(self._table, recipient, reason, error), sequences))
+
+    def hold_behind(self, recipient: str, sequences: Iterable[Sequence[Entry]]) -> list[Entry]:
+        """Hold entries behind what is held of their sequences; return those that found theirs ended.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take them.
+        """
+        behind = HoldingBehind(self._table, recipient)
+        if written := self._writer.write(behind, sequences):
+            self._name(recipient, written)
+        return behind.too_late
+
+    def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
+        """Return those of the groups that are held, each with the sequence number from which on, if that is known.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        keys = [key(recipient_key(recipient), group_id) for group_id in group_ids]
+        found: dict[str, str] = {}
+        while keys:
+            read = {"Keys": keys[:_KEYS_PER_READ], "ConsistentRead": True, "ProjectionExpression": "sk, firstNumber"}
+            answer = self._call("batch_get_item", RequestItems={self._table: read})
+            items = [_plain(item) for item in answer["Responses"].get(self._table, [])]
+            found |= {item["sk"]: item.get("firstNumber", "") for item in items}
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self._table, {})
+            keys = unprocessed.get("Keys", []) + keys[_KEYS_PER_READ:]
+        return found
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # Looking
+    # ------------------------------------------------------------------------------------------------------------------
+    def recipients(self) -> list[Recipient]:
+        """Return of whom anything may be held.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        return [
+            Recipient(item["sk"], max(0, int(item.get("events", 0))))
+            for page in self._pages(RECIPIENTS)
+            for item in page
+        ]
+
+    def oldest(self, recipient: str) -> str:
+        """Return since when the oldest sequence of a recipient is held, nothing if none is; a second behind, at times.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        answer = self._call(
+            "query",
+            TableName=self._table,
+            IndexName=OLDEST_FIRST,
+            KeyConditionExpression="recipient = :recipient",
+            ExpressionAttributeValues={":recipient": {"S": recipient}},
+            Limit=1,
+        )
+        return "".join([_plain(item)["since"] for item in answer["Items"]])
+
+    def sequences(self, recipient: str, after: str, limit: int) -> list[HeldSequence]:
+        """Return held sequences of the recipient, ordered by group id, those behind `after`.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        start = {"ExclusiveStartKey": key(recipient_key(recipient), after)} if after else {}
+        answer = self._query(recipient_key(recipient), Limit=limit, **start)
+        return [_sequence(_plain(item)) for item in answer["Items"]]
+
+    def sequence(self, recipient: str, group_id: str) -> HeldSequence | None:
+        """Return one held sequence, or None when it is not held.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        item = self._get(recipient_key(recipient), group_id)
+        return _sequence(item) if item else None
+
+    def version(self, recipient: str, group_id: str) -> int:
+        """Return the version of a sequence, 0 when it is not held; of the recipient itself for no group.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        item = self._get(*_place(recipient, group_id))
+        return int(item["version"]) if item else 0
+
+    def events(self, recipient: str, group_id: str, limit: int, after: Entry | None = None) -> list[Entry]:
+        """Return the first events of a sequence, in order, or the first ones behind an event.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        start = {"ExclusiveStartKey": event_key(recipient, after)} if after else {}
+        answer = self._query(sequence_key(recipient, group_id), Limit=limit, **start)
+        return [_entry(_plain(item)) for item in answer["Items"]]
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # Letting go
+    # ------------------------------------------------------------------------------------------------------------------
+    def forget(self, recipient: str, entries: Sequence[Entry], upcoming: Mapping[str, Entry]) -> None:
+        """Take events out of the table; `upcoming` is what is the first of its group then, where that is known.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take all of it.
+        """
+        self._writer.write(Leaving(self._table, recipient, upcoming), sequences_of(entries))
+
+    def discard(self, recipient: str, entries: Sequence[Entry], by: str, reason: str) -> None:
+        """Take events out of the table and put them on record with who gave them up, when and why.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take all of it.
+        """
+        self._writer.write(Discarding(self._table, recipient, by, reason), sequences_of(entries))
+
+    def count_out(self, recipient: str, events: int) -> None:
+        """Note that a recipient has so many events fewer.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take it.
+        """
+        with suppress(_ConditionNotMetError):  # nothing is held of the recipient any more
+            self._call(
+                "update_item",
+                TableName=self._table,
+                Key=key(RECIPIENTS, recipient),
+                UpdateExpression="ADD events :taken",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":taken": {"N": str(-events)}},
+            )
+
+    def end(self, recipient: str, group_id: str, version: int) -> bool:
+        """End a sequence (for no group: the mention of the recipient) unless it has changed since that version.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        try:
+            self._call(
+                "delete_item",
+                TableName=self._table,
+                Key=key(*_place(recipient, group_id)),
+                ConditionExpression="attribute_not_exists(pk) OR version = :seen",
+                ExpressionAttributeValues={":seen": {"N": str(version)}},
+            )
+        except _ConditionNotMetError:
+            return False
+        return True
+
+    def note(self, recipient: str, first: Entry, error: str) -> None:
+        """Note why a sequence stays held, if it still is, and which event is its first.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take it.
+        """
+        with suppress(_ConditionNotMetError):
+            self._call(
+                "update_item",
+                TableName=self._table,
+                Key=key(recipient_key(recipient), first["MessageGroupId"]),
+                UpdateExpression=f"SET #error = :error, {FIRST_IS}",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#error": "error"},
+                ExpressionAttributeValues={":error": {"S": error}} | first_values(first),
+            )
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # How
+    # ------------------------------------------------------------------------------------------------------------------
+    def _name(self, recipient: str, events: int) -> None:
+        self._call(
+            "update_item",
+            TableName=self._table,
+            Key=key(RECIPIENTS, recipient),
+            UpdateExpression="SET version = if_not_exists(version, :start) + :one ADD events :events",
+            ExpressionAttributeValues=version_values() | {":events": {"N": str(events)}},
+        )
+
+    def _get(self, pk: str, sk: str) -> dict[str, str]:
+        answer = self._call("get_item", TableName=self._table, Key=key(pk, sk), ConsistentRead=True)
+        return _plain(answer.get("Item", {}))
+
+    def _pages(self, pk: str) -> Iterator[list[dict[str, str]]]:
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._query(pk, **start)
+            yield [_plain(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _query(self, pk: str, **options: Any) -> Any:
+        return self._call(
+            "query",
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+            **options,
+        )
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise _ConditionNotMetError from error
+        except AwsError as error:
+            raise HeldEventsUnavailableError(f"{operation}: {name_of(error)}") from error
+
+
+class _ConditionNotMetError(Exception):
+    """The item was not, or not any more, as the write wanted it to be."""
+
+
+def _place(recipient: str, group_id: str) -> tuple[str, str]:
+    return (recipient_key(recipient), group_id) if group_id else (RECIPIENTS, recipient)
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, str]:
+    return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+def _sequence(item: Mapping[str, str]) -> HeldSequence:
+    return HeldSequence(
+        group_id=item["sk"],
+        mark=item["mark"],
+        events=int(item["events"]),
+        since=item["since"],
+        reason=item["reason"],
+        error=item["error"],
+        first_event_id=item.get("firstEventId", ""),
+        violations=item.get("violations", "[]"),
+    )
+
+
+def _entry(item: Mapping[str, str]) -> Entry:
+    broken = {name: item[attribute] for name, attribute in BROKEN.items() if attribute in item}
+    return entry_of(item) | broken

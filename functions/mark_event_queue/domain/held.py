@@ -1,0 +1,65 @@
+"""What waits, for whomever: the words that holding, redrive, survey and people share."""
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from mark_event_queue.domain.events import HASHED
+from mark_event_queue.domain.lanes import Entry
+
+GATE = "gate"
+"""The recipient in front of everybody: what it holds nobody gets. No client may have this name."""
+
+PARKED = "parked"
+QUARANTINED = "quarantined"
+
+CONTRACT_BROKEN = "ContractBroken"
+"""The error of a sequence whose first event breaks the contract."""
+
+
+class HeldSequence(NamedTuple):
+    """The events of one mark that wait for a recipient: since when (UTC) and why; what is known of the first."""
+
+    group_id: str
+    mark: str
+    events: int
+    since: str
+    reason: str
+    error: str
+    first_event_id: str
+    violations: str
+    """JSON text: a list of `{path, rule}`, empty where the first event breaks no rule."""
+
+
+class Recipient(NamedTuple):
+    """A client, or the gate, of whom something is held, and about how many events."""
+
+    name: str
+    events: int
+
+
+def mark_of(entry: Entry) -> str:
+    """Return the mark whose event an entry carries: from its group id, or, where that is a hash, from its body."""
+    group_id = str(entry["MessageGroupId"])
+    if not group_id.startswith(HASHED):
+        return unquote(group_id)
+    try:
+        event = json.loads(entry["MessageBody"])
+    except (ValueError, RecursionError):
+        return group_id
+    named = event.get("tableKey", event) if isinstance(event, Mapping) else {}
+    mark = named.get("mark") if isinstance(named, Mapping) else None
+    return mark if isinstance(mark, str) else group_id
+
+
+def number_of(entry: Entry) -> str:
+    """Return the stream's sequence number of the event that an entry carries, 40 digits wide."""
+    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"]).zfill(40)
+
+
+def violations_of(entry: Entry) -> str:
+    """Return the rules that an entry withheld at the gate breaks, as JSON text: a list, empty if it breaks none."""
+    if "Unfit" in entry:
+        return json.dumps([{"path": "", "rule": entry["Unfit"]}], separators=(",", ":"))
+    return str(entry.get("Violations", "[]"))

@@ -1,0 +1,43 @@
+"""The rule that keeps the order: while a sequence is held, further events of it are held behind, not sent."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from mark_event_queue.domain.held import number_of
+from mark_event_queue.domain.lanes import Entry, Lane, entries_of, sequences_of, without
+
+
+class HeldEvents(Protocol):
+    """The store of what waits, as whoever holds events needs it."""
+
+    def hold(self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, error: str) -> None:
+        """Hold sequences of entries, each in order, starting those that are not held yet."""
+
+    def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
+        """Return those of the groups that are held, each with the sequence number from which on, if that is known."""
+
+    def hold_behind(self, recipient: str, sequences: Iterable[Sequence[Entry]]) -> list[Entry]:
+        """Hold entries behind what is held of their sequences; return those that found theirs ended."""
+
+
+def hold_followers(recipient: str, lanes: Sequence[Lane], store: HeldEvents) -> list[Lane]:
+    """Hold events behind the held sequences of a recipient; return the lanes with the rest.
+
+    An event from before the first that is held has been dealt with, or is late anyway: it is not held
+    up. A sequence that a redrive ends meanwhile has had all its earlier events accepted: what found it
+    ended stays in its lane and is sent.
+    """
+    sequences = [sequence for lane in lanes for sequence in sequences_of(entries_of(lane))]
+    held_from = store.held_from(recipient, [sequence[0]["MessageGroupId"] for sequence in sequences])
+    followers = [
+        [entry for entry in sequence if number_of(entry) >= held_from[sequence[0]["MessageGroupId"]]]
+        for sequence in sequences
+        if sequence[0]["MessageGroupId"] in held_from
+    ]
+    too_late = {_place(entry) for entry in store.hold_behind(recipient, filter(None, followers))}
+    held = [entry for sequence in followers for entry in sequence if _place(entry) not in too_late]
+    return [without(lane, held) for lane in lanes]
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    return entry["MessageGroupId"], number_of(entry)

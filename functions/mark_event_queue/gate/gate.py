@@ -1,0 +1,34 @@
+"""What the gate does with a batch, apart from storing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED
+from mark_event_queue.domain.holding import HeldEvents, hold_followers
+from mark_event_queue.domain.lanes import entries_of, plan, sequences_of
+
+
+def hold_at_gate(request: Mapping[str, Any], store: HeldEvents, hold_marks: bool) -> dict[str, Any]:
+    """Hold what the validator withheld, and the events that belong behind what is held at the gate.
+
+    `request` is `{lanes, withheld, counts}`, and so is the answer: the lanes that can go on, and what
+    was withheld of marks that have earlier events in them. Those earlier ones have to be delivered
+    first: if their followers were held now, they could be released before them. Unless marks are
+    held, followers pass, and nothing has to wait for anything.
+    """
+    lanes, withheld, counts = request["lanes"], request["withheld"], request["counts"]
+    behind = 0
+    going: set[str] = set()
+    if hold_marks:
+        selected = hold_followers(GATE, lanes, store)
+        behind = sum(lane["parked"] for lane in selected)
+        lanes = plan(entry for lane in selected for entry in entries_of(lane))
+        going = {entry["MessageGroupId"] for lane in lanes for entry in entries_of(lane)}
+    holding = [entry for entry in withheld if entry["MessageGroupId"] not in going]
+    if holding:
+        store.hold(GATE, sequences_of(holding), QUARANTINED, CONTRACT_BROKEN)
+    return {
+        "lanes": lanes,
+        "withheld": [entry for entry in withheld if entry["MessageGroupId"] in going],
+        "counts": counts | {"valid": counts["valid"] - behind, "behind": counts["behind"] + behind},
+    }
