@@ -11,6 +11,7 @@ from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
 from local.queues import Message, drain
 from local.session import Session, deployed
+from mark_event_queue.domain.held import GATE
 
 _GONE = "Archive"
 
@@ -60,22 +61,22 @@ def _report(session: Session, items: Sequence[Item]) -> bool:
     delivered: dict[str, list[Message]] = {
         client: drain(session.engine, url) if client != _GONE else [] for client, url in session.queues.items()
     }
-    parked = inspection.parked(session.engine, session.outputs["ParkedEventsTableName"])
-    quarantined = drain(session.engine, session.outputs["QuarantineQueueUrl"])
+    held = inspection.held(session.engine, session.outputs["ParkedEventsTableName"])
+    at_gate = held.get(GATE, [])
 
     for client, messages in delivered.items():
-        print(f"\n{client}: {len(messages)} delivered, {len(parked.get(client, []))} parked")
+        print(f"\n{client}: {len(messages)} delivered, {len(held.get(client, []))} parked")
         _print_by_mark([(message.event["mark"], message.body) for message in messages], order)
-        for event in parked.get(client, []):
+        for event in held.get(client, []):
             print(f"    parked  {_line(event['body'], order)}")
         reasons = inspection.reasons(session.engine, session.outputs["ParkedEventsTableName"], client)
         if reasons:
             print(f"    because {', '.join(reasons)}")
 
-    print(f"\nQuarantine: {len(quarantined)} rejected")
-    for message in quarantined:
-        print(f"    {_line(message.body, order)}")
-        for violation in json.loads(message.attributes["violations"]):
+    print(f"\nHeld at the gate, for everybody: {len(at_gate)}")
+    for event in at_gate:
+        print(f"    {_line(event['body'], order)}")
+        for violation in json.loads(event.get("violations", "[]")):
             print(f'        breaks "{violation["rule"]}" at {violation["path"]}')
 
     print("\nExecutions (one per batch)")
@@ -83,6 +84,7 @@ def _report(session: Session, items: Sequence[Item]) -> bool:
         parked_for = ", ".join(f"{count} parked for {name}" for name, count in execution.parked.items() if count)
         print(
             f"    {execution.status}  {execution.name}  {execution.valid} valid, {execution.rejected} rejected, "
+            f"{execution.behind} held behind, "
             f"to {len(execution.clients)} clients{f'; {parked_for}' if parked_for else ''}"
         )
 
@@ -90,8 +92,8 @@ def _report(session: Session, items: Sequence[Item]) -> bool:
     evidence = Evidence(
         items,
         delivered,
-        {client: [event["eventId"] for event in events] for client, events in parked.items()},
-        [json.loads(message.body)["eventId"] for message in quarantined],
+        {client: [event["eventId"] for event in events] for client, events in held.items() if client != GATE},
+        [event["eventId"] for event in at_gate],
         failing=[_GONE],
     )
     judged = verdicts(evidence)

@@ -34,6 +34,7 @@ class Evidence:
     parked: Mapping[str, Sequence[str]]
     """Ids of parked events, in order within each mark, by client."""
     quarantined: Sequence[str]
+    """Ids of events that are held at the gate, in order within each mark."""
     failing: Sequence[str] = ()
     """Clients whose queue was broken on purpose."""
 
@@ -66,8 +67,8 @@ def _out_of_order(evidence: Evidence) -> list[str]:
                 found.append(f"{client}: {message.event_id}")
             last[message.group_id] = place
         found += [
-            f"{client}: {event_id} is parked, a later one was delivered"
-            for event_id in evidence.parked.get(client, [])
+            f"{client}: {event_id} is held, a later one was delivered"
+            for event_id in [*evidence.parked.get(client, []), *evidence.quarantined]
             if position[event_id] < last.get(_group(evidence, event_id), (-1, -1))[0]
         ]
     return found

@@ -1,4 +1,4 @@
-"""What the running stack did: its executions and its parked events, read as an operator would."""
+"""What the running stack did: its executions and what it holds, read as an operator would."""
 
 import json
 from collections.abc import Iterator
@@ -12,10 +12,17 @@ class Execution(NamedTuple):
 
     name: str
     status: str
+    released: bool
     clients: list[str]
     valid: int
     rejected: int
+    behind: int
     parked: dict[str, int]
+
+    @property
+    def events(self) -> int:
+        """How many events it carried."""
+        return self.valid + self.rejected + self.behind
 
 
 class Executions:
@@ -34,7 +41,7 @@ class Executions:
 
     def handled(self) -> int:
         """Return how many events successful executions have carried."""
-        return sum(one.valid + one.rejected for one in self.all() if one.status == "SUCCEEDED")
+        return sum(one.events for one in self.all() if one.status == "SUCCEEDED" and not one.released)
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return the history of an execution."""
@@ -64,21 +71,22 @@ def logs(engine: Engine) -> list[str]:
     ]
 
 
-def parked(engine: Engine, table: str) -> dict[str, list[dict[str, str]]]:
-    """Return the parked events by client, each client's by mark and in order."""
-    by_client: dict[str, list[dict[str, str]]] = {}
+def held(engine: Engine, table: str) -> dict[str, list[dict[str, str]]]:
+    """Return the held events by recipient, each recipient's by mark and in order."""
+    by_recipient: dict[str, list[dict[str, str]]] = {}
     for item in _items(engine, table):
         kind, _, rest = item["pk"].partition("#")
         if kind == "SEQUENCE":
-            by_client.setdefault(rest.split("#", 1)[0], []).append(item)
+            by_recipient.setdefault(rest.split("#", 1)[0], []).append(item)
     return {
-        client: sorted(events, key=lambda event: (event["pk"], event["sk"])) for client, events in by_client.items()
+        recipient: sorted(events, key=lambda event: (event["pk"], event["sk"]))
+        for recipient, events in by_recipient.items()
     }
 
 
-def reasons(engine: Engine, table: str, client: str) -> list[str]:
-    """Return the names of the errors for which a client's sequences are parked."""
-    return sorted({item["error"] for item in _items(engine, table) if item["pk"] == f"CLIENT#{client}"})
+def reasons(engine: Engine, table: str, recipient: str) -> list[str]:
+    """Return the names of the errors for which a recipient's sequences are held."""
+    return sorted({item["error"] for item in _items(engine, table) if item["pk"] == f"HELD#{recipient}"})
 
 
 def _items(engine: Engine, table: str) -> Iterator[dict[str, str]]:
@@ -90,11 +98,14 @@ def _items(engine: Engine, table: str) -> Iterator[dict[str, str]]:
 def _execution(description: dict[str, Any]) -> Execution:
     output = json.loads(description.get("output") or "{}")
     counts = output.get("counts", {})
+    given = json.loads(description["input"])
     return Execution(
         description["name"],
         description["status"],
-        [client["name"] for client in json.loads(description["input"])["clients"]],
+        given["released"],
+        [client["name"] for client in given["clients"]],
         counts.get("valid", 0),
         counts.get("rejected", 0),
+        counts.get("behind", 0),
         {client["client"]: sum(client["parkedPerLane"]) for client in output.get("clients", [])},
     )

@@ -22,12 +22,12 @@ class DeploymentError(RuntimeError):
     """A command of the SAM CLI failed; carries what it printed."""
 
 
-def build(target: Path) -> Path:
-    """Build the functions for the Python and the processor at hand; return the built template."""
+def build(target: Path, root: Path = ROOT) -> Path:
+    """Build the functions below a root for the Python and the processor at hand; return the built template."""
     _sam(
         None,
         "build",
-        "--template-file", str(ROOT / "template.yaml"),
+        "--template-file", str(root / "template.yaml"),
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
         "--parameter-overrides", *_overrides(THIS_MACHINE),

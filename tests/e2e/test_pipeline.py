@@ -16,6 +16,7 @@ from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
 from local.queues import drain
 from local.session import Session
+from mark_event_queue.domain.held import GATE
 
 
 def histories(marks: list[str], events: int) -> list[Item]:
@@ -70,16 +71,18 @@ def test_what_breaks_the_contract_is_quarantined_and_its_neighbours_go_on(stack:
     assert {message.event_id for message in drain(stack.engine, stack.queues["Police"])} == {
         item["eventId"]["S"] for item in good
     }
+    held = inspection.held(stack.engine, stack.outputs["ParkedEventsTableName"])[GATE]
     quarantined = {
-        message.group_id: (json.loads(message.body), json.loads(message.attributes["violations"]))
-        for message in drain(stack.engine, stack.outputs["QuarantineQueueUrl"])
+        event["groupId"]: (json.loads(event["body"]), json.loads(event.get("violations", "[]")), event.get("unfit", ""))
+        for event in held
+        if event["groupId"].endswith("BAD")
     }
     assert set(quarantined) == {f"Q{number}%20BAD" for number in range(4)}
     assert quarantined["Q0%20BAD"][1] == [{"path": "/RegistrationNumber/Status", "rule": "enum"}]
-    assert quarantined["Q1%20BAD"][1] == [{"path": "", "rule": "the item has no eventId"}]
+    assert quarantined["Q1%20BAD"][2] == "the item has no eventId"
     assert quarantined["Q2%20BAD"][1] == [{"path": "/eventName", "rule": "enum"}]
     assert quarantined["Q2%20BAD"][0]["eventName"] == "MarkStolenEvent"
-    assert quarantined["Q3%20BAD"][1][0]["rule"].startswith("too large for a batch")
+    assert quarantined["Q3%20BAD"][2].startswith("too large for a batch")
     assert quarantined["Q3%20BAD"][0] == {"tableKey": {"mark": "Q3 BAD", "createTime": bad[3]["createTime"]["S"]}}
 
 
