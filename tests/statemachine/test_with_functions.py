@@ -370,6 +370,18 @@ def test_what_follows_a_parked_event_is_parked_behind_it(stack: Stack):
     assert selection.parameters["Payload"]["client"] == "Client"
 
 
+def test_a_batch_that_comes_again_after_a_discard_overtakes_nothing(stack: Stack):
+    """While it is not known which event is a sequence's first, none passes for one from before it."""
+    client, events = stack.missing("Client"), _events(["AFC 6"] * 5)
+    stack.execute(events[:3], [client])
+    stack.store.discard("Client", stack.store.events("Client", events[0]["groupId"], 1), "jo", "sent by hand")
+    stack.client("Client")
+    stack.execute(events[3:4], [client])
+    stack.execute(events[2:], [client])
+    assert stack.by_group(client["queueUrl"]) == {}
+    assert stack.held("Client") == _in_order(events[1:])
+
+
 def test_refused_event_is_parked_with_its_followers_alone(stack: Stack):
     """A mark whose event is refused for good is parked from there on; the marks beside it lose nothing."""
     client = stack.client("Client")

@@ -25,6 +25,8 @@ _FIRST_IS_STILL = (
     "firstNumber = if_not_exists(firstNumber, :number), firstEventId = if_not_exists(firstEventId, :eventId), "
     "violations = if_not_exists(violations, :violations)"
 )
+# Said, not left out: what is held behind then does not pass for the first, and nothing for an earlier event.
+_FIRST_UNKNOWN = {":number": {"S": ""}, ":eventId": {"S": ""}, ":violations": {"S": "[]"}}
 _ONE_VERSION_ON = "version = if_not_exists(version, :start) + :one"
 
 BROKEN = {"Violations": "violations", "Unfit": "unfit"}
@@ -151,9 +153,8 @@ class Leaving(Change):
         if part.otherwise:
             return []
         upcoming = self._upcoming.get(part.group_id)
-        first = f"SET {FIRST_IS}" if upcoming else "REMOVE firstNumber, firstEventId, violations"
-        values = _events(-len(part.entries)) | (first_values(upcoming) if upcoming else {})
-        return self._head(part, f"{first} ADD events :events", "attribute_exists(pk)", values)
+        values = _events(-len(part.entries)) | (first_values(upcoming) if upcoming else _FIRST_UNKNOWN)
+        return self._head(part, f"SET {FIRST_IS} ADD events :events", "attribute_exists(pk)", values)
 
     def event(self, entry: Entry) -> list[Action]:
         """Delete the event, if it is still there."""
