@@ -27,7 +27,7 @@ class Timing(NamedTuple):
     """Whether the batch comes from the gate, which then does not hold it again."""
 
 
-LIVE = Timing(50, 100, released=False)
+LIVE = Timing(50, 75, released=False)
 
 # Two releases may have the same events in hand. What the later one sends has to reach the queues within
 # the five minutes in which they drop what the earlier one sent.
