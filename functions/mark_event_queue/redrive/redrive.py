@@ -14,6 +14,9 @@ _EVENTS_PER_READ = 10
 _EVENTS_PER_DISCARD = 40
 SEQUENCES_PER_TURN = 100
 
+# So that a hundred of whatever characters are far from what a state may hold; a real mark has a dozen.
+_MARK_LENGTH = 128
+
 # An execution of a Standard machine ends at 25,000 events of its history (Step Functions Developer Guide,
 # quotas). A turn takes some 130 of them when nothing has to be tried again, 500 at the very most.
 TURNS_PER_EXECUTION = 45
@@ -205,7 +208,7 @@ def describe(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]
         "wouldDeliver": events - would_discard,
         "sequences": [
             {
-                "mark": sequence.mark,
+                "mark": sequence.mark[:_MARK_LENGTH],
                 "events": sequence.events,
                 "since": sequence.since,
                 "reason": sequence.reason,
