@@ -13,8 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from bench.events import records
 from local.guarantees import reference_validators
 from local.stack import SCHEMAS
-from mark_event_queue.converter.conversion import input_of
-from mark_event_queue.domain.batches import pack
+from mark_event_queue.domain.batches import LIVE, input_of, pack
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.contract import load
 from mark_event_queue.validator.validation import validate
@@ -54,9 +53,9 @@ def measure() -> Work:
     contract, room = load(SCHEMAS), budget(_CLIENTS)
     (packed,) = pack(batch, room)
     bodies = [event.body for event in packed.events]
-    given = json.loads(input_of(packed, _CLIENTS, _NOW))
-    answer = validate(given["batch"]["events"], given["clients"], contract)
-    if answer["counts"] != {"valid": EVENTS, "rejected": 0}:
+    given = json.loads(input_of(packed, _CLIENTS, _NOW, LIVE))
+    answer = validate(given["batch"]["events"], given["clients"], contract, hold_marks=True)
+    if answer["counts"] != {"valid": EVENTS, "rejected": 0, "behind": 0}:
         raise RuntimeError("the events to measure with are not all valid")
     invocation, answered = json.dumps({"Records": batch}), json.dumps(answer)
     obvious = Obvious()
@@ -64,8 +63,8 @@ def measure() -> Work:
 
     best = _best(
         lambda: [json.dumps(json.loads(body)) for body in bodies],
-        lambda: [input_of(packed, _CLIENTS, _NOW) for packed in pack(batch, room)],
-        lambda: validate(given["batch"]["events"], given["clients"], contract),
+        lambda: [input_of(packed, _CLIENTS, _NOW, LIVE) for packed in pack(batch, room)],
+        lambda: validate(given["batch"]["events"], given["clients"], contract, hold_marks=True),
         lambda: obvious.convert(batch),
         lambda: obvious.validate(obvious_input),
         # What Lambda's runtime does around both functions, whatever is in them.
