@@ -1,7 +1,7 @@
-"""Fakes at the ports: a store of parked events in memory, and an AWS that answers what a test tells it."""
+"""Fakes at the ports: a store of what waits in memory, and an AWS that answers what a test tells it."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +11,14 @@ from threading import Semaphore, Thread, get_ident
 from typing import Any
 
 from mark_event_queue.domain.contract import Violation
+from mark_event_queue.domain.held import HeldSequence, Recipient, mark_of, number_of, violations_of
 from mark_event_queue.domain.lanes import WAVE_SIZE, Entry
-from mark_event_queue.domain.held import HeldSequence
+
+SINCE = "2026-03-01T09:30:00Z"
+"""Since when everything is held that a test holds in memory."""
 
 Place = tuple[str, str]
-"""A client and a group; no group stands for the client itself."""
+"""A recipient and a group; no group stands for the recipient itself."""
 
 
 def _no_matter(operation: str) -> None:
@@ -24,140 +27,212 @@ def _no_matter(operation: str) -> None:
 
 @dataclass
 class _Head:
-    """What makes a sequence, or a client, parked: its version, since when, and why."""
+    """What makes a sequence held: its version, since when, why; its events, and the first, if that is known."""
 
     version: int
-    since: str
-    error: str
+    reason: str = ""
+    error: str = ""
+    mark: str = ""
+    events: int = 0
+    first: Entry | None = None
+
+    @property
+    def first_number(self) -> str:
+        """The number of the first event, if that is known."""
+        return number_of(self.first) if self.first else ""
 
 
 class HeldEventsInMemory:
-    """A store of parked events for parking and redrive alike, true to the table, its versions and its conditions.
+    """A store of what waits for whoever holds, redrives, releases and surveys, true to the table and its conditions.
 
     `before` is told the name of each operation before it happens, one for every call that the table
     would get: there a test lets others act, or has the store fail. `events_per_write` is how many
-    events are appended in one go.
+    events of a sequence are written in one go.
     """
 
     def __init__(self, before: Callable[[str], None] = _no_matter, events_per_write: int = 99) -> None:
         self.before = before
         self.heads: dict[Place, _Head] = {}
-        self.events: dict[Place, dict[int, Entry]] = {}
+        self.held: dict[Place, dict[str, Entry]] = {}
         self.discarded: list[dict[str, Any]] = []
         self.asked: list[list[str]] = []
         self._events_per_write = events_per_write
         self._starts = count(1_000, 1_000)  # no two heads ever have the same version
 
-    def stored(self, client: str) -> dict[str, list[Entry]]:
-        """Return what is parked for a client: each group's events, in order."""
+    def stored(self, recipient: str) -> dict[str, list[Entry]]:
+        """Return what is held for a recipient: each group's events, in order."""
         return {
-            group_id: [held[number] for number in sorted(held)]
-            for (of, group_id), held in self.events.items()
-            if of == client and held
+            group_id: [held[place] for place in sorted(held)]
+            for (of, group_id), held in self.held.items()
+            if of == recipient and held
         }
 
     def lost(self) -> list[Place]:
-        """Return the sequences that have ended, or whose client is not mentioned, with events in them."""
-        return [
-            place for place, held in self.events.items() if held and not {place, (place[0], "")} <= self.heads.keys()
-        ]
+        """Return the sequences that have ended, or whose recipient is not named, with events in them."""
+        return [place for place, held in self.held.items() if held and not {place, (place[0], "")} <= self.heads.keys()]
 
-    def park(self, client: str, entries: list[Entry], error: str) -> None:
-        """Hold the entries, starting their sequence if need be; the client is mentioned before and after."""
-        self._raise_version("mention", client, "", error)
-        self._append(client, entries, error, only_if_parked=False)
-        self._raise_version("mention", client, "", error)
+    # ------------------------------------------------------------------------------------------------------------------
+    # Holding
+    # ------------------------------------------------------------------------------------------------------------------
+    def hold(self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, error: str) -> None:
+        """Hold the entries, starting their sequences if need be; the recipient is named before and after."""
+        self._name(recipient, 0)
+        written = 0
+        for entries in self._parts(sequences):
+            self.before("hold")
+            written += self._append(recipient, entries, reason, error)
+        self._name(recipient, written)
 
-    def parked_groups(self, client: str, group_ids: Iterable[str]) -> set[str]:
+    def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
         """Note the question and answer it."""
-        self.before("parked_groups")
+        self.before("held_from")
         self.asked.append(list(group_ids))
-        return {group_id for group_id in self.asked[-1] if (client, group_id) in self.heads}
+        return {
+            group_id: self.heads[recipient, group_id].first_number
+            for group_id in self.asked[-1]
+            if (recipient, group_id) in self.heads
+        }
 
-    def park_behind(self, client: str, entries: list[Entry]) -> list[Entry]:
+    def hold_behind(self, recipient: str, sequences: Iterable[Sequence[Entry]]) -> list[Entry]:
         """Hold the entries as long as their sequence has not ended; return the rest."""
-        return self._append(client, entries, "", only_if_parked=True)
+        too_late: list[Entry] = []
+        written = 0
+        for entries in self._parts(sequences):
+            self.before("hold_behind")
+            if (recipient, entries[0]["MessageGroupId"]) in self.heads:
+                written += self._append(recipient, entries, "", "")
+            else:
+                too_late += entries
+        if written:
+            self._name(recipient, written)
+        return too_late
 
-    def sequences(self, client: str, after: str, limit: int) -> list[ParkedSequence]:
-        """Return the parked sequences behind `after`."""
+    # ------------------------------------------------------------------------------------------------------------------
+    # Looking
+    # ------------------------------------------------------------------------------------------------------------------
+    def recipients(self) -> list[Recipient]:
+        """Return of whom anything may be held."""
+        self.before("recipients")
+        return [Recipient(name, head.events) for (name, group_id), head in sorted(self.heads.items()) if not group_id]
+
+    def oldest(self, recipient: str) -> str:
+        """Return since when anything is held."""
+        self.before("oldest")
+        return SINCE if any(of == recipient and group_id for of, group_id in self.heads) else ""
+
+    def sequences(self, recipient: str, after: str, limit: int) -> list[HeldSequence]:
+        """Return the held sequences behind `after`."""
         self.before("sequences")
-        group_ids = sorted(group_id for of, group_id in self.heads if of == client and group_id > after)
-        return [self._sequence(client, group_id) for group_id in group_ids[:limit]]
+        group_ids = sorted(group_id for of, group_id in self.heads if of == recipient and group_id > after)
+        return [self._sequence(recipient, group_id) for group_id in group_ids[:limit]]
 
-    def sequence(self, client: str, group_id: str) -> ParkedSequence | None:
-        """Return a parked sequence."""
+    def sequence(self, recipient: str, group_id: str) -> HeldSequence | None:
+        """Return a held sequence."""
         self.before("sequence")
-        return self._sequence(client, group_id) if (client, group_id) in self.heads else None
+        return self._sequence(recipient, group_id) if (recipient, group_id) in self.heads else None
 
-    def version(self, client: str, group_id: str) -> int:
-        """Return the version of a sequence or client, 0 without one."""
+    def version(self, recipient: str, group_id: str) -> int:
+        """Return the version of a sequence or recipient, 0 without one."""
         self.before("version")
-        head = self.heads.get((client, group_id))
+        head = self.heads.get((recipient, group_id))
         return head.version if head else 0
 
-    def first_events(self, client: str, group_id: str, limit: int) -> list[Entry]:
-        """Return the first events of a sequence."""
-        self.before("first_events")
-        return self.stored(client).get(group_id, [])[:limit]
+    def events(self, recipient: str, group_id: str, limit: int, after: Entry | None = None) -> list[Entry]:
+        """Return the first events of a sequence, or the first ones behind an event."""
+        self.before("events")
+        held = self.held.get((recipient, group_id), {})
+        return [held[place] for place in sorted(held) if not after or place > _place(after)][:limit]
 
-    def count(self, client: str, group_id: str) -> int:
-        """Return how many events a sequence has."""
-        self.before("count")
-        return len(self.events.get((client, group_id), {}))
-
-    def forget(self, client: str, entries: Sequence[Entry]) -> None:
-        """Take events out."""
+    # ------------------------------------------------------------------------------------------------------------------
+    # Letting go
+    # ------------------------------------------------------------------------------------------------------------------
+    def forget(self, recipient: str, entries: Sequence[Entry], upcoming: Mapping[str, Entry]) -> None:
+        """Take events out; what is the first of its sequence then is known if it is given."""
         if entries:
             self.before("forget")
         for entry in entries:
-            self.events.get((client, entry["MessageGroupId"]), {}).pop(_number(entry), None)
+            self._take(recipient, entry, upcoming.get(entry["MessageGroupId"]))
 
-    def end(self, client: str, group_id: str, version: int) -> bool:
-        """End a sequence, or a client's mention, that is still at that version."""
+    def discard(self, recipient: str, entries: Sequence[Entry], by: str, reason: str) -> None:
+        """Take events out and put them on record, unless somebody else took them."""
+        self.before("discard")
+        for entry in entries:
+            if self._take(recipient, entry, None):
+                self.discarded.append({"recipient": recipient, "entry": entry, "by": by, "reason": reason})
+
+    def count_out(self, recipient: str, events: int) -> None:
+        """Note that a recipient has so many events fewer."""
+        self.before("count_out")
+        if (recipient, "") in self.heads:
+            self.heads[recipient, ""].events -= events
+
+    def end(self, recipient: str, group_id: str, version: int) -> bool:
+        """End a sequence, or a recipient's mention, that is still at that version."""
         self.before("end")
-        head = self.heads.get((client, group_id))
+        head = self.heads.get((recipient, group_id))
         if head and head.version != version:
             return False
-        self.heads.pop((client, group_id), None)
+        self.heads.pop((recipient, group_id), None)
         return True
 
-    def note_error(self, client: str, group_id: str, error: str) -> None:
-        """Note why a sequence stays parked, if it does."""
-        self.before("note_error")
-        if (client, group_id) in self.heads:
-            self.heads[client, group_id].error = error
+    def note(self, recipient: str, first: Entry, error: str) -> None:
+        """Note why a sequence stays held, if it does, and which event is its first."""
+        self.before("note")
+        head = self.heads.get((recipient, first["MessageGroupId"]))
+        if head:
+            head.error, head.first = error, first
 
-    def discard(self, client: str, entry: Entry, by: str, reason: str) -> None:
-        """Take an event out and put it on record, unless somebody else took it."""
-        self.before("discard")
-        if self.events.get((client, entry["MessageGroupId"]), {}).pop(_number(entry), None):
-            self.discarded.append({"client": client, "entry": entry, "by": by, "reason": reason})
-
-    def _raise_version(self, operation: str, client: str, group_id: str, error: str) -> None:
-        self.before(operation)
-        head = self.heads.get((client, group_id)) or _Head(next(self._starts), f"since {len(self.heads)}", error)
+    # ------------------------------------------------------------------------------------------------------------------
+    # How
+    # ------------------------------------------------------------------------------------------------------------------
+    def _name(self, recipient: str, events: int) -> None:
+        self.before("name")
+        head = self.heads.setdefault((recipient, ""), _Head(next(self._starts)))
         head.version += 1
-        self.heads[client, group_id] = head
+        head.events += events
 
-    def _append(self, client: str, entries: list[Entry], error: str, only_if_parked: bool) -> list[Entry]:
-        place = client, entries[0]["MessageGroupId"]
-        for position in range(0, len(entries), self._events_per_write):
-            self.before("append")
-            if only_if_parked and place not in self.heads:
-                return entries[position:]
-            head = self.heads.setdefault(place, _Head(next(self._starts), f"since {len(self.heads)}", error))
+    def _parts(self, sequences: Iterable[Sequence[Entry]]) -> Iterator[list[Entry]]:
+        for entries in sequences:
+            for start in range(0, len(entries), self._events_per_write):
+                yield list(entries[start : start + self._events_per_write])
+
+    def _append(self, recipient: str, entries: list[Entry], reason: str, error: str) -> int:
+        place = recipient, entries[0]["MessageGroupId"]
+        held = self.held.setdefault(place, {})
+        fresh = {_place(entry): entry for entry in entries if _place(entry) not in held}
+        if fresh:
+            start = _Head(next(self._starts), reason, error, mark_of(entries[0]), first=fresh[min(fresh)])
+            head = self.heads.setdefault(place, start)
             head.version += 1
-            written = entries[position : position + self._events_per_write]
-            self.events.setdefault(place, {}).update({_number(entry): entry for entry in written})
-        return []
+            head.events += len(fresh)
+            head.first = head.first and min(head.first, *fresh.values(), key=_place)
+            held.update(fresh)
+        return len(fresh)
 
-    def _sequence(self, client: str, group_id: str) -> ParkedSequence:
-        head = self.heads[client, group_id]
-        return HeldSequence(group_id, head.since, head.error)
+    def _take(self, recipient: str, entry: Entry, upcoming: Entry | None) -> bool:
+        place = recipient, entry["MessageGroupId"]
+        taken = self.held.get(place, {}).pop(_place(entry), None) is not None
+        if taken and place in self.heads:
+            self.heads[place].events -= 1
+            self.heads[place].first = upcoming
+        return taken
+
+    def _sequence(self, recipient: str, group_id: str) -> HeldSequence:
+        head = self.heads[recipient, group_id]
+        return HeldSequence(
+            group_id=group_id,
+            mark=head.mark,
+            events=head.events,
+            since=SINCE,
+            reason=head.reason,
+            error=head.error,
+            first_event_id=head.first["MessageDeduplicationId"] if head.first else "",
+            violations=violations_of(head.first) if head.first else "[]",
+        )
 
 
-def _number(entry: Entry) -> int:
-    return int(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
+def _place(entry: Entry) -> str:
+    return f"{number_of(entry)}#{entry['MessageDeduplicationId']}"
 
 
 @dataclass
@@ -191,9 +266,9 @@ class QueueInMemory:
 
     def first_receipts(self) -> dict[str, list[Entry]]:
         """Return for each group the events that the client got, in the order in which it first got each."""
-        groups: dict[str, dict[int, Entry]] = {}
+        groups: dict[str, dict[str, Entry]] = {}
         for entry in self.received:
-            groups.setdefault(entry["MessageGroupId"], {}).setdefault(_number(entry), entry)
+            groups.setdefault(entry["MessageGroupId"], {}).setdefault(_place(entry), entry)
         return {group_id: list(entries.values()) for group_id, entries in groups.items()}
 
 

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "functions" / "mark_event_queue"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 AWS_SDK = {"boto3", "botocore"}
 FRAMEWORK = {"aws_lambda_powertools"}
-DRIVERS = {"adapters", "converter", "validator", "parking", "redrive", "survey"}
+DRIVERS = {"adapters", "converter", "validator", "gate", "parking", "redrive", "release", "survey"}
 
 
 def _tree(module: Path) -> ast.Module:

@@ -4,16 +4,17 @@ That the budget itself is small enough for every state is proven in test_state_s
 """
 
 import json
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mark_event_queue.domain.batches import Batch, cost, pack
+from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack, split
 from mark_event_queue.domain.budget import STATE_BYTES, budget
 from mark_event_queue.domain.events import Event, convert
-from tests.builders import client, item, record, removal, sequence_number
+from tests.builders import NOW, client, item, record, removal, sequence_number
 
 ROOMY = budget([])
 
@@ -54,6 +55,14 @@ def test_a_batch_ends_only_where_the_next_event_has_no_room(sizes, room):
 
     for batch, following in pairwise(batches):
         assert sum(map(cost, batch.events)) + cost(following.events[0]) > room
+
+
+@given(st.lists(st.integers(0, 1_500), min_size=1, max_size=60), st.integers(3_000, 20_000))
+def test_events_are_split_as_they_are_packed(sizes, room):
+    """What was held and is released makes the batches that it would have made as it came."""
+    records = [_sized(n, size) for n, size in enumerate(sizes)]
+
+    assert list(split(map(convert, records), room)) == list(pack(records, room))
 
 
 def test_a_batch_is_named_by_its_first_record():
@@ -111,3 +120,43 @@ def test_clients_take_from_the_budget_what_they_take_from_a_state():
     clients = [client(f"client-{n}") for n in range(40)]
 
     assert budget(clients) + len(json.dumps(clients)) <= budget([]) < STATE_BYTES
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What an execution is given
+# ----------------------------------------------------------------------------------------------------------------------
+CLIENTS = [client("archive"), client("billing")]
+
+
+@pytest.mark.parametrize("timing", [LIVE, RELEASE])
+def test_the_input_says_until_when_stores_and_clients_may_take_their_time(timing: Timing):
+    """Each deadline is a fixed time after the start, in the RFC 3339 form that a Choice can compare."""
+    (batch,) = pack([record()], ROOMY)
+
+    given = json.loads(input_of(batch, CLIENTS, NOW, timing))
+
+    assert given["deadline"].endswith("Z")
+    assert datetime.fromisoformat(given["deadline"]) == NOW + timedelta(seconds=timing.delivery_seconds)
+    assert datetime.fromisoformat(given["storesDeadline"]) == NOW + timedelta(seconds=timing.stores_seconds)
+    assert timing.stores_seconds < timing.delivery_seconds
+
+
+def test_the_input_says_whether_its_events_come_from_the_gate():
+    """What is released is not held again while it is still held; everything live is."""
+    (batch,) = pack([record()], ROOMY)
+
+    given = [json.loads(input_of(batch, CLIENTS, NOW, timing)) for timing in (LIVE, RELEASE)]
+
+    assert [one["released"] for one in given] == [False, True]
+    assert given[0]["batch"] == given[1]["batch"] == {"events": [event.as_input() for event in batch.events]}
+    assert given[0]["clients"] == given[1]["clients"] == CLIENTS
+
+
+def test_the_input_is_as_small_as_json_can_be():
+    """No space between the tokens: the bytes belong to the events."""
+    (batch,) = pack([record()], ROOMY)
+
+    text = input_of(batch, CLIENTS, NOW, LIVE)
+
+    assert text == json.dumps(json.loads(text), separators=(",", ":"))
+    assert text.isascii()

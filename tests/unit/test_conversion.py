@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mark_event_queue.converter.conversion import Failures, deliver, input_of
-from mark_event_queue.domain.batches import DELIVERY_SECONDS, STORES_SECONDS, Batch, pack
+from mark_event_queue.converter.conversion import Failures, deliver
+from mark_event_queue.domain.batches import LIVE, Batch
 from mark_event_queue.domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
-from tests.builders import NOW, client, event_input, item, record, removal, sequence_number
+from tests.builders import client, event_input, item, record, removal, sequence_number
 
 NOTHING_FAILED: Failures = {"batchItemFailures": []}
 CLIENTS = [client("archive"), client("billing")]
@@ -71,18 +71,7 @@ def test_an_execution_is_given_its_events_and_the_clients():
     assert given["clients"] == CLIENTS
     assert [event["mark"] for event in given["batch"]["events"]] == ["AFC 6", "AFC F7"]
     assert [set(event) for event in given["batch"]["events"]] == [set(event_input())] * 2
-
-
-def test_the_input_says_until_when_stores_and_clients_may_take_their_time():
-    """Each deadline is a fixed time after the start, in the RFC 3339 form that a Choice can compare."""
-    (batch,) = pack([record()], 10_000)
-
-    given = json.loads(input_of(batch, CLIENTS, NOW))
-
-    assert given["deadline"].endswith("Z")
-    assert datetime.fromisoformat(given["deadline"]) == NOW + timedelta(seconds=DELIVERY_SECONDS)
-    assert datetime.fromisoformat(given["storesDeadline"]) == NOW + timedelta(seconds=STORES_SECONDS)
-    assert STORES_SECONDS < DELIVERY_SECONDS
+    assert given["released"] is False
 
 
 def test_every_execution_has_its_own_deadline():
@@ -93,18 +82,8 @@ def test_every_execution_has_its_own_deadline():
     _deliver([_large(1), _large(2)], runs)
 
     deadlines = [datetime.fromisoformat(json.loads(payload)["deadline"]) for payload in runs.payloads]
-    starts = [deadline - timedelta(seconds=DELIVERY_SECONDS) for deadline in deadlines]
+    starts = [deadline - timedelta(seconds=LIVE.delivery_seconds) for deadline in deadlines]
     assert before <= starts[0] <= starts[1] <= datetime.now(UTC)
-
-
-def test_the_input_is_as_small_as_json_can_be():
-    """No space between the tokens: the bytes belong to the events."""
-    (batch,) = pack([record()], 10_000)
-
-    text = input_of(batch, CLIENTS, NOW)
-
-    assert text == json.dumps(json.loads(text), separators=(",", ":"))
-    assert text.isascii()
 
 
 def test_removals_start_nothing():

@@ -15,10 +15,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
 from mark_event_queue.domain.errors import BatchNotDeliveredError, SettingsError
 from tests.builders import SCHEMAS, client, event_id, event_input, item, lanes, numbers, record, registration_number
 from tests.builders import example as example_event
 from tests.fakes import LambdaContextFake, aws_fake
+from tests.held_table import create_table
 
 PERSONAL = ("Jane Secret", "13 Hidden Lane", "01632 960999")
 ARN = "arn:aws:states:eu-west-2:123456789012:stateMachine:deliver-events"
@@ -32,6 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
         "CLIENTS_PATH": "/stack/clients",
         "STATE_MACHINE_ARN": ARN,
         "PARKED_EVENTS_TABLE": "parked-events",
+        "REJECTED_EVENTS": "HoldMark",
         "SCHEMAS_FOLDER": str(SCHEMAS),
         "POWERTOOLS_METRICS_NAMESPACE": "mark-event-queue",
         "POWERTOOLS_SERVICE_NAME": request.node.name,  # a Logger of its own, on the test's stdout
@@ -93,7 +96,7 @@ def test_the_validator_logs_what_was_broken_and_nothing_of_whom(capsys):
     answer = handler({"batch": {"events": [event_input(body=json.dumps(event))]}, "clients": [client()]}, CONTEXT)
 
     output = capsys.readouterr().out
-    assert answer["counts"] == {"valid": 0, "rejected": 1}
+    assert answer["counts"] == {"valid": 0, "rejected": 1, "behind": 0}
     assert event_id(1) in output
     assert "/RegistrationNumber/entitlement/nomineeName" in output
     assert _metric(output, "EventsRejected") == [[1.0]]
@@ -106,7 +109,18 @@ def test_the_validator_judges_by_the_contract_in_its_folder():
 
     answer = handler({"batch": {"events": [event_input()]}, "clients": []}, CONTEXT)
 
-    assert answer["counts"] == {"valid": 1, "rejected": 0}
+    assert answer["counts"] == {"valid": 1, "rejected": 0, "behind": 0}
+
+
+@pytest.mark.parametrize(("rejected_events", "behind"), [("HoldMark", 1), ("PassMark", 0)])
+def test_the_parameter_says_whether_followers_wait(monkeypatch, rejected_events, behind):
+    """Validator and gate go by the same setting."""
+    monkeypatch.setenv("REJECTED_EVENTS", rejected_events)
+    batch = {"events": [event_input(1, body="{}"), event_input(2)]}
+
+    answer = _cold_start("validator").handler({"batch": batch, "clients": []}, CONTEXT)
+
+    assert answer["counts"] == {"valid": 1 - behind, "rejected": 1, "behind": behind}
 
 
 def test_the_converter_delivers_to_the_registered_clients(monkeypatch, capsys):
@@ -146,13 +160,112 @@ def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, caps
 
 @pytest.fixture
 def parked_events() -> None:
-    """An empty table of parked events."""
-    boto3.client("dynamodb").create_table(
-        TableName="parked-events",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        BillingMode="PAY_PER_REQUEST",
+    """An empty table of what waits."""
+    create_table(boto3.client("dynamodb"), "parked-events")
+
+
+def _held_at_gate() -> dict[str, Any]:
+    """Have a broken event held, and its sound follower, of a mark with an event before them; return the answers."""
+    personal = json.dumps({"nomineeName": PERSONAL[0]})
+    events = [event_input(1, "B"), event_input(2, "A", personal), event_input(3, "A"), event_input(4, "B", personal)]
+    validated = _cold_start("validator").handler({"batch": {"events": events}, "clients": []}, CONTEXT)
+    gate = _cold_start("gate").handler
+    first = gate(validated, CONTEXT)
+    return {"first": first, "second": gate(first | {"lanes": []}, CONTEXT)}
+
+
+def test_the_gate_holds_and_counts_what_it_held(parked_events, capsys):
+    """What it holds in each of its two calls is counted in that one, followers too; no event is logged."""
+    answers = _held_at_gate()
+
+    output = capsys.readouterr().out
+    assert [len(answer["withheld"]) for answer in answers.values()] == [1, 0]
+    assert _metric(output, "EventsQuarantined") == [[2.0], [1.0]]
+    assert _metric(output, "EventsRejected") == [[2.0]]
+    _assert_no_personal_data(output)
+
+
+def test_a_gate_that_holds_nothing_new_counts_nought(parked_events, capsys):
+    """It looks at every batch while anything is held: other marks are none of its business."""
+    _held_at_gate()
+    validated = _cold_start("validator").handler({"batch": {"events": [event_input(5, "C")]}, "clients": []}, CONTEXT)
+    capsys.readouterr()
+
+    answer = _cold_start("gate").handler(validated, CONTEXT)
+
+    assert answer["counts"] == {"valid": 1, "rejected": 0, "behind": 0}
+    assert _metric(capsys.readouterr().out, "EventsQuarantined") == [[0.0]]
+
+
+def test_what_followed_through_the_gate_is_counted_as_held(parked_events, capsys):
+    """A sound event behind a held mark is quarantined like what it follows."""
+    _held_at_gate()
+    validated = _cold_start("validator").handler({"batch": {"events": [event_input(5, "A")]}, "clients": []}, CONTEXT)
+    capsys.readouterr()
+
+    answer = _cold_start("gate").handler(validated, CONTEXT)
+
+    assert answer["counts"] == {"valid": 0, "rejected": 0, "behind": 1}
+    assert _metric(capsys.readouterr().out, "EventsQuarantined") == [[1.0]]
+
+
+def test_a_release_puts_what_is_held_through_the_machine(parked_events, monkeypatch, capsys):
+    """The machine gets the events, marked as released, and today's clients; what it did not withhold has left."""
+    boto3.client("ssm").put_parameter(
+        Name="/stack/clients/archive", Value=json.dumps({"queueUrl": client()["queueUrl"]}), Type="String"
     )
+    held = _held_at_gate()["first"]["withheld"]
+    capsys.readouterr()
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    output = json.dumps({"counts": {}, "clients": [], "withheld": held})
+    ended = {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED", "output": output}
+    with aws_fake((200, ended)) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        answer = _cold_start("release").handler({"groupIds": ["A", "B"]}, CONTEXT)
+
+    told = capsys.readouterr().out
+    (request,) = aws.requests
+    given = json.loads(request["input"])
+    assert [event["eventId"] for event in given["batch"]["events"]] == [event_id(2), event_id(4), event_id(3)]
+    assert (given["released"], given["clients"]) == (True, [client()])
+    assert len(request["name"]) <= 80
+    assert answer == {"groupIds": [], "delivered": 2, "stopped": [{"groupId": "B", "error": "ContractBroken"}]}
+    assert _metric(told, "EventsReleased") == [[2.0]]
+    _assert_no_personal_data(told)
+
+
+def test_a_release_without_time_starts_no_execution(parked_events, monkeypatch):
+    """What is left of an invocation has to suffice for the wait for an execution; else the next one goes on."""
+    _held_at_gate()
+    with aws_fake((500, {})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        release = _cold_start("release").handler
+
+        answer = release({"groupIds": ["A"]}, LambdaContextFake(remaining_time_in_millis=READ_TIMEOUT_SECONDS * 1000))
+
+    assert answer == {"groupIds": ["A"], "delivered": 0, "stopped": []}
+    assert aws.requests == []
+
+
+def test_the_survey_measures_the_gate_and_the_clients(parked_events, monkeypatch, capsys):
+    """What the alarms watch is there for everybody together, the gate apart, and by client beside."""
+    monkeypatch.setenv("UNDELIVERED_RECORDS_BUCKET", "undelivered")
+    boto3.client("s3").create_bucket(
+        Bucket="undelivered", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
+    )
+    _held_at_gate()
+    (failed,) = lanes(["A"])
+    refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
+    _cold_start("parking").park_handler(refused, CONTEXT)
+    capsys.readouterr()
+
+    _cold_start("survey").handler({}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert _metric(output, "QuarantinedEvents") == [[3.0]]
+    assert _counts(output, "ParkedEvents") == {(): [1], ("archive",): [1]}
+    assert _metric(output, "UndeliveredObjects") == [[0.0]]
+    assert {"OldestQuarantinedAge", "OldestParkedAge"} <= {name for line in _lines(output) for name in line}
 
 
 def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
@@ -196,20 +309,21 @@ def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
         request = step("check", asked)
         told = step("describe", request)
         given_up = step("discard", request)
-        page = {"after": ""}
-        totals = {"delivered": 0, "stoppedSequences": 0, "errors": []}
+        page = {"after": "", "listed": False, "turn": 0}
+        totals = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
         listed = step("list", request | {"page": page, "totals": totals, "lanes": []})
-        lane = request | {"groupIds": listed["page"]["lanes"][0], "delivered": 0, "stopped": []}
-        delivered = step("redrive", lane)
-        concluded = step("conclude", {"client": "archive", "totals": listed["totals"], "lanes": [delivered]})
+        delivered = step("redrive", request | {"groupIds": listed["page"]["lanes"][0]})
+        last = step("list", request | listed | {"lanes": [delivered]})
+        concluded = step("conclude", {"request": given_up, "totals": last["totals"]})
 
     output = capsys.readouterr().out
     assert request["eventId"] == event_id(1)
-    assert (told["wouldDiscard"], told["wouldRedrive"]) == (1, 2)
-    assert given_up == {"discarded": 1, "more": False}
+    assert (told["wouldDiscard"], told["wouldDeliver"]) == (1, 2)
+    assert given_up == request | {"discarded": 1, "more": False}
+    assert last["page"]["lanes"] == []
     assert [sent["QueueUrl"] for sent in aws.requests] == [client()["queueUrl"]] * 2
     assert [numbers(sent["Entries"]) for sent in aws.requests] == [[2], [3]]
-    assert (concluded["delivered"], concluded["nothingParked"]) == (2, True)
+    assert (concluded["delivered"], concluded["discarded"], concluded["nothingHeld"]) == (2, 1, True)
     assert _counts(output, "EventsDiscarded") == {(): [1], ("archive",): [1]}
     assert _counts(output, "EventsRedriven") == {(): [2], ("archive",): [2]}
     _assert_no_personal_data(output)
@@ -220,14 +334,14 @@ def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
     (failed,) = lanes(["A"])
     refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
     _cold_start("parking").park_handler(refused, CONTEXT)
-    lane = {"client": "archive", "queueUrl": client()["queueUrl"], "groupIds": ["A"], "delivered": 0, "stopped": []}
+    lane = {"recipient": "archive", "queueUrl": client()["queueUrl"], "groupIds": ["A"]}
     with aws_fake((200, {"Successful": []})) as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)
         redrive = _cold_start("redrive").handler
 
         answer = redrive({"step": "redrive", "request": lane}, LambdaContextFake(remaining_time_in_millis=25_000))
 
-    assert answer == lane
+    assert answer == {"groupIds": ["A"], "delivered": 0, "stopped": []}
     assert aws.requests == []
 
 
@@ -237,9 +351,17 @@ def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
     [
         ("converter", "CLIENTS_PATH"),
         ("converter", "STATE_MACHINE_ARN"),
+        ("validator", "REJECTED_EVENTS"),
+        ("gate", "PARKED_EVENTS_TABLE"),
+        ("gate", "REJECTED_EVENTS"),
         ("parking", "PARKED_EVENTS_TABLE"),
         ("redrive", "CLIENTS_PATH"),
         ("redrive", "PARKED_EVENTS_TABLE"),
+        ("release", "CLIENTS_PATH"),
+        ("release", "STATE_MACHINE_ARN"),
+        ("release", "PARKED_EVENTS_TABLE"),
+        ("release", "REJECTED_EVENTS"),
+        ("survey", "PARKED_EVENTS_TABLE"),
     ],
 )
 def test_a_missing_setting_shows_itself_at_the_cold_start(monkeypatch, function, setting, value):

@@ -1,11 +1,12 @@
-"""Unit tier, `parking.parking`: proves the rule "while a sequence is parked, its further events are parked behind".
+"""Unit tier, `parking.parking`: proves the rule "while a sequence is held, its further events are held behind".
 
-The store is a fake in memory; test_parked_events.py holds the real one to the same behaviour.
+The store is a fake in memory; test_held_events.py holds the real one to the same behaviour.
 """
 
 from collections.abc import Callable
 
 from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.held import PARKED
 from mark_event_queue.domain.lanes import Lane, entries_of
 from mark_event_queue.parking.parking import park, select
 from tests.builders import lanes, numbers
@@ -32,8 +33,8 @@ def _ending(store: HeldEventsInMemory, group_id: str, writes: int) -> Callable[[
     left = iter([*[False] * writes, True])
 
     def redrive(operation: str) -> None:
-        if operation == "append" and next(left, False):
-            store.events["archive", group_id].clear()
+        if operation == "hold_behind" and next(left, False):
+            store.held["archive", group_id].clear()
             del store.heads["archive", group_id]
 
     return redrive
@@ -47,7 +48,8 @@ def test_a_failed_call_parks_each_sequence_in_order():
     rest = park({"client": "archive", "lane": lane, "refused": None, "error": "Sqs.QueueDoesNotExist"}, store)
 
     assert _stored(store) == {A: [1, 3, 5], B: [2], C: [4]}
-    assert {sequence.error for sequence in store.sequences("archive", "", 10)} == {"Sqs.QueueDoesNotExist"}
+    why = {(sequence.reason, sequence.error) for sequence in store.sequences("archive", "", 10)}
+    assert why == {(PARKED, "Sqs.QueueDoesNotExist")}
     assert (rest["last"], rest["parked"]) == (-1, 5)
 
 
@@ -60,6 +62,41 @@ def test_refused_events_are_parked_with_their_followers_alone():
 
     assert _stored(store) == {B: [2, 4]}
     assert _to_send([rest]) == [[3]]
+
+
+def test_a_lane_is_parked_in_one_go():
+    """However many marks are parked, the client is named once before their events and once after them."""
+    operations: list[str] = []
+    store = HeldEventsInMemory(operations.append)
+    (lane,) = lanes(["A", "B", "A", "C"])
+
+    park({"client": "archive", "lane": lane, "refused": None, "error": "Sqs.SqsException"}, store)
+
+    assert operations == ["name", "hold", "hold", "hold", "name"]
+
+
+def test_an_event_from_before_the_first_held_one_is_not_held_up():
+    """It has been dealt with, or is late anyway: behind the others it would come later still."""
+    store = HeldEventsInMemory()
+    (held,) = lanes(["A", "A", "A"])
+    store.hold("archive", [held["waves"][2]], PARKED, "Sqs.SqsException")
+
+    (lane,) = select({"client": "archive", "lanes": lanes(["A", "A", "A", "A"])}, store)
+
+    assert _to_send([lane]) == [[1, 2]]
+    assert _stored(store) == {A: [3, 4]}
+
+
+def test_where_the_first_held_event_is_not_known_all_are_held():
+    """A sequence from which events are being taken does not say which is its first: none may pass it."""
+    store = HeldEventsInMemory()
+    _parked(store, "A")
+    store.heads["archive", A].first = None
+
+    (lane,) = select({"client": "archive", "lanes": lanes(["A", "A"])}, store)
+
+    assert (_to_send([lane]), lane["parked"]) == ([[]], 2)
+    assert store.heads["archive", A].first is None
 
 
 def test_events_behind_a_parked_sequence_are_held_and_the_rest_goes_on():

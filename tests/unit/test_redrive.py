@@ -1,12 +1,13 @@
-"""Unit tier, `redrive.redrive`: proves that parked events leave in order, once their queue has them, and none is lost.
+"""Unit tier, `redrive.redrive`: proves that held events leave in order, once their queue has them, and none is lost.
 
-Store and queue are fakes in memory; test_parked_events.py and test_queues.py hold the real ones to the
+Store and queue are fakes in memory; test_held_events.py and test_queues.py hold the real ones to the
 same behaviour. The properties run every actor (live delivery, redrives) operation by operation, in
 whatever order Hypothesis chooses; what DynamoDB and SQS do under load they cannot prove.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from itertools import islice
 from random import Random
 from typing import Any
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError
 from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.lanes import Entry, plan
 from mark_event_queue.parking.parking import park, select
 from mark_event_queue.redrive.redrive import (
-    SEQUENCES_PER_PAGE,
+    SEQUENCES_PER_TURN,
+    TURNS_PER_EXECUTION,
     add_up,
     aim,
     conclude,
@@ -30,11 +33,12 @@ from mark_event_queue.redrive.redrive import (
     redrive_lane,
 )
 from tests.builders import entries, event_id, numbers
-from tests.fakes import HeldEventsInMemory, QueueInMemory, Turns
+from tests.fakes import SINCE, HeldEventsInMemory, QueueInMemory, Turns
 
 CLIENT, URL = "archive", "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo"
 A, B, C = (to_group_id(mark) for mark in "ABC")
-NOTHING_YET = {"delivered": 0, "stoppedSequences": 0, "errors": []}
+NOTHING_YET: dict[str, Any] = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
+FIRST_PAGE = {"after": "", "listed": False, "turn": 0}
 
 
 def _always() -> bool:
@@ -51,7 +55,7 @@ def _parked(*marks: str, error: str = "Sqs.SqsException") -> HeldEventsInMemory:
     """Return a store with an event parked for each mark named, in the order of the stream."""
     store = HeldEventsInMemory()
     for entry in entries(marks):
-        store.park(CLIENT, [entry], error)
+        store.hold(CLIENT, [[entry]], PARKED, error)
     return store
 
 
@@ -60,17 +64,28 @@ def _refusing(*refused: int, error: str = "InternalError") -> Callable[[Entry], 
 
 
 def _lane(*group_ids: str) -> dict[str, Any]:
-    return {"client": CLIENT, "queueUrl": URL, "groupIds": list(group_ids), "delivered": 0, "stopped": []}
+    return {"recipient": CLIENT, "atGate": False, "queueUrl": URL, "groupIds": list(group_ids)}
+
+
+def _came_to(*group_ids: str, delivered: int = 0, stopped: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
+    return {"groupIds": list(group_ids), "delivered": delivered, "stopped": list(stopped)}
 
 
 def _request(**changes: Any) -> dict[str, Any]:
     """Return what was asked, in the shape in which the states hand it on."""
-    asked = {"client": CLIENT, "groupId": "", "action": "redrive", "all": False, "eventId": "", "reason": "", "by": ""}
-    return asked | changes
+    asked = {"recipient": CLIENT, "groupId": "", "action": "redrive", "all": False, "eventId": "", "reason": ""}
+    return asked | {"by": "", "discarded": 0, "more": False} | changes
 
 
 def _listing(**changes: Any) -> dict[str, Any]:
-    return {"client": CLIENT, "groupId": "", "page": {"after": ""}, "totals": NOTHING_YET, "lanes": []} | changes
+    return {"recipient": CLIENT, "groupId": "", "page": FIRST_PAGE, "totals": NOTHING_YET, "lanes": []} | changes
+
+
+def _conclusion(
+    store: HeldEventsInMemory, recipient: str = CLIENT, discarded: int = 0, **totals: Any
+) -> dict[str, Any]:
+    asked = {"recipient": recipient, "discarded": discarded}
+    return conclude({"request": asked, "totals": NOTHING_YET | totals}, store)
 
 
 def _stored(store: HeldEventsInMemory) -> dict[str, list[int]]:
@@ -85,15 +100,16 @@ def _received(queue: QueueInMemory) -> dict[str, list[int]]:
 # A lane
 # ----------------------------------------------------------------------------------------------------------------------
 def test_sequences_are_delivered_in_order_and_ended():
-    """Every call carries one event of each sequence; an emptied sequence is parked no more."""
+    """Every call carries one event of each sequence; an emptied sequence is held no more."""
     store, queue = _parked("A", "B", "A", "A", "B"), QueueInMemory()
 
     answer = redrive_lane(_lane(A, B), store, queue, _always)
 
-    assert answer == _lane() | {"delivered": 5}
+    assert answer == _came_to(delivered=5)
     assert [numbers(call) for call in queue.calls] == [[1, 2], [3, 5], [4]]
     assert _stored(store) == {}
     assert store.sequences(CLIENT, "", 10) == []
+    assert [recipient.events for recipient in store.recipients()] == [0]
 
 
 def test_a_sequence_longer_than_one_read_is_delivered_whole():
@@ -110,9 +126,11 @@ def test_a_refused_event_stops_its_sequence_alone():
 
     answer = redrive_lane(_lane(A, B), store, QueueInMemory(_refusing(3)), _always)
 
-    assert answer == _lane() | {"delivered": 3, "stopped": [{"groupId": A, "error": "InternalError"}]}
+    assert answer == _came_to(delivered=3, stopped=[{"groupId": A, "error": "InternalError"}])
     assert _stored(store) == {A: [3, 5]}
-    assert store.sequence(CLIENT, A).error == "InternalError"
+    sequence = store.sequence(CLIENT, A)
+    assert sequence is not None
+    assert (sequence.error, sequence.events, sequence.first_event_id) == ("InternalError", 2, event_id(3))
 
 
 def test_a_call_that_fails_stops_all_of_its_sequences():
@@ -128,23 +146,15 @@ def test_a_call_that_fails_stops_all_of_its_sequences():
 
 @pytest.mark.parametrize(("rounds", "delivered", "left"), [(0, 0, [A, B]), (1, 2, [A, B]), (2, 3, [A])])
 def test_an_invocation_without_time_leaves_the_rest_to_the_next(rounds, delivered, left):
-    """Its answer is a request that goes on where it stopped."""
+    """Its answer names the groups with which the next turn goes on."""
     store, queue = _parked("A", "B", "A", "A"), QueueInMemory()
 
     answer = redrive_lane(_lane(A, B), store, queue, _times(rounds))
 
     assert (answer["delivered"], answer["groupIds"]) == (delivered, left)
-    assert redrive_lane(answer, store, queue, _always) == _lane() | {"delivered": 4}
+    rest = redrive_lane(_lane(*answer["groupIds"]), store, queue, _always)
+    assert rest == _came_to(delivered=4 - delivered)
     assert _received(queue) == {A: [1, 3, 4], B: [2]}
-
-
-def test_what_stopped_before_is_kept():
-    """A lane of several invocations tells of all its stopped sequences and of all it delivered."""
-    stopped = [{"groupId": B, "error": "InternalError"}]
-
-    answer = redrive_lane(_lane(A) | {"delivered": 7, "stopped": stopped}, _parked("A"), QueueInMemory(), _always)
-
-    assert answer == _lane() | {"delivered": 8, "stopped": stopped}
 
 
 def test_calls_stay_below_what_sqs_takes_together():
@@ -152,7 +162,7 @@ def test_calls_stay_below_what_sqs_takes_together():
     marks = ["A", "B", "C", "A"]
     store, queue = HeldEventsInMemory(), QueueInMemory()
     for entry in entries(marks):
-        store.park(CLIENT, [entry | {"MessageBody": "x" * 400_000}], "Sqs.SqsException")
+        store.hold(CLIENT, [[entry | {"MessageBody": "x" * 400_000}]], PARKED, "Sqs.SqsException")
 
     redrive_lane(_lane(A, B, C), store, queue, _always)
 
@@ -163,30 +173,30 @@ def test_an_event_beyond_the_limit_goes_alone():
     """Whatever its size, the first entry of a wave is sent: the queue says whether it takes it."""
     store, queue = HeldEventsInMemory(), QueueInMemory()
     for entry in entries(["A", "B"]):
-        store.park(CLIENT, [entry | {"MessageBody": "x" * 1_100_000}], "Sqs.SqsException")
+        store.hold(CLIENT, [[entry | {"MessageBody": "x" * 1_100_000}]], PARKED, "Sqs.SqsException")
 
     assert redrive_lane(_lane(A, B), store, queue, _always)["delivered"] == 2
     assert [len(call) for call in queue.calls] == [1, 1]
 
 
-def test_a_sequence_that_is_not_parked_costs_no_call():
+def test_a_sequence_that_is_not_held_costs_no_call():
     """Whoever ended it since the page was listed has delivered it."""
     queue = QueueInMemory()
 
-    assert redrive_lane(_lane(A), HeldEventsInMemory(), queue, _always) == _lane()
+    assert redrive_lane(_lane(A), HeldEventsInMemory(), queue, _always) == _came_to()
     assert queue.calls == []
 
 
 def test_an_event_parked_behind_while_the_sequence_would_end_is_delivered():
-    """Appending and ending meet on the version: what was appended in between keeps the sequence parked."""
+    """Appending and ending meet on the version: what was appended in between keeps the sequence held."""
     first, second = entries(["A", "A"])
     store, queue = HeldEventsInMemory(), QueueInMemory()
-    store.park(CLIENT, [first], "Sqs.SqsException")
+    store.hold(CLIENT, [[first]], PARKED, "Sqs.SqsException")
     appended = iter([second])
 
     def append(operation: str) -> None:
         if operation == "end" and (entry := next(appended, None)):
-            assert store.park_behind(CLIENT, [entry]) == []
+            assert store.hold_behind(CLIENT, [[entry]]) == []
 
     store.before = append
 
@@ -217,90 +227,152 @@ def _failing_once(named: str) -> Callable[[str], None]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Pages, totals, the end
+# Turns, totals, the end
 # ----------------------------------------------------------------------------------------------------------------------
+def _turn(listed: dict[str, Any]) -> list[str]:
+    return [group_id for lane in listed["page"]["lanes"] for group_id in lane]
+
+
 @pytest.mark.parametrize(
-    ("count", "pages"),
-    [(0, [0]), (1, [1]), (10, [10]), (99, [99]), (100, [100, 0]), (101, [100, 1]), (250, [100, 100, 50])],
+    ("count", "turns"),
+    [
+        (0, [0]),
+        (1, [1, 0]),
+        (10, [10, 0]),
+        (99, [99, 0]),
+        (100, [100, 0]),
+        (101, [100, 1, 0]),
+        (250, [100, 100, 50, 0]),
+    ],
 )
-def test_pages_cover_every_sequence_once(count, pages):
-    """A page is lanes of ten; a full one has a next one behind its last sequence, whatever became of the sequences."""
+def test_turns_cover_every_sequence_once(count, turns):
+    """A turn is lanes of ten, the next one goes on behind its last sequence, whatever became of the sequences."""
     store = _parked(*[f"M{number:03}" for number in range(count)])
-    listed: list[list[str]] = []
-    page: dict[str, Any] = {"after": "", "more": True}
-    while page["more"]:
-        page = list_lanes(_listing(page=page), store)["page"]
-        assert all(len(lane) == 10 for lane in page["lanes"][:-1])
-        listed.append([group_id for lane in page["lanes"] for group_id in lane])
-        for group_id in listed[-1][::2]:
+    taken: list[list[str]] = []
+    listed: dict[str, Any] = {"page": FIRST_PAGE, "totals": NOTHING_YET}
+    while not taken or taken[-1]:
+        listed = list_lanes(_listing(**listed), store)
+        assert all(len(lane) == 10 for lane in listed["page"]["lanes"][:-1])
+        taken.append(_turn(listed))
+        for group_id in taken[-1][::2]:
             store.heads.pop((CLIENT, group_id))
 
-    assert [len(group_ids) for group_ids in listed] == pages
-    assert [group_id for group_ids in listed for group_id in group_ids] == [f"M{number:03}" for number in range(count)]
+    assert [len(group_ids) for group_ids in taken] == turns
+    assert [group_id for group_ids in taken for group_id in group_ids] == [f"M{number:03}" for number in range(count)]
+    assert listed["totals"]["sequences"] == count
+
+
+def test_what_a_turn_left_comes_first_in_the_next():
+    """Sequences too long for one invocation go on before further ones begin, and are counted once."""
+    store = _parked(*[f"M{number:03}" for number in range(150)])
+    first = list_lanes(_listing(), store)
+    lanes = [_came_to("M007", delivered=3), _came_to("M042", "M043"), _came_to(delivered=9)]
+
+    second = list_lanes(_listing(**first, lanes=lanes), store)
+
+    assert _turn(second) == ["M007", "M042", "M043", *[f"M{number}" for number in range(100, 150)]]
+    assert (second["totals"]["sequences"], second["totals"]["delivered"]) == (150, 12)
+    assert second["page"]["listed"] is True
+
+
+def test_a_turn_takes_no_further_sequences_than_it_has_room_for():
+    """Where all of a turn are left, it is they who have the next one, whole; the others keep their place."""
+    store = _parked(*[f"M{number:03}" for number in range(150)])
+    first = list_lanes(_listing(), store)
+    lanes = [_came_to(*lane) for lane in first["page"]["lanes"]]
+
+    second = list_lanes(_listing(**first, lanes=lanes), store)
+
+    assert _turn(second) == _turn(first)
+    assert (second["page"]["after"], second["page"]["listed"]) == ("M099", False)
+
+
+@pytest.mark.parametrize(("turn", "pause"), [(0, False), (TURNS_PER_EXECUTION - 1, False), (TURNS_PER_EXECUTION, True)])
+def test_an_execution_hands_on_what_its_history_has_no_room_for(turn, pause):
+    """It pauses only with something left to do."""
+    page = FIRST_PAGE | {"turn": turn}
+
+    assert list_lanes(_listing(page=page), _parked("A"))["page"]["pause"] is pause
+    assert list_lanes(_listing(page=page), HeldEventsInMemory())["page"]["pause"] is False
 
 
 @pytest.mark.parametrize(("group_id", "lanes"), [(A, [[A]]), (C, [])])
 def test_a_redrive_of_one_mark_lists_that_mark(group_id, lanes):
-    """Only the sequence of that mark is redriven, and only if it is parked."""
-    page = list_lanes(_listing(groupId=group_id), _parked("A", "B"))["page"]
+    """Only the sequence of that mark is redriven, and only if it is held; what is left of it goes on alone."""
+    store = _parked("A", "B")
+    listed = list_lanes(_listing(groupId=group_id), store)
 
-    assert (page["lanes"], page["more"]) == (lanes, False)
+    assert (listed["page"]["lanes"], listed["page"]["listed"]) == (lanes, True)
+    left = [_came_to(*lane) for lane in lanes]
+    assert list_lanes(_listing(groupId=group_id, **listed, lanes=left), store)["page"]["lanes"] == lanes
 
 
-def test_listing_adds_up_the_page_before():
-    """The totals travel with the pages, so no state holds the results of more than one."""
-    totals = {"delivered": 3, "stoppedSequences": 1, "errors": ["InternalError"]}
-    lanes = [{"delivered": 2, "stopped": [{"groupId": A, "error": "AccessDenied"}]}]
+def test_listing_adds_up_the_turn_before():
+    """The totals travel with the turns, so no state holds the results of more than one."""
+    totals = {"sequences": 4, "delivered": 3, "stoppedSequences": 1, "errors": ["InternalError"]}
+    lanes = [_came_to(delivered=2, stopped=[{"groupId": A, "error": "AccessDenied"}])]
 
     listed = list_lanes(_listing(totals=totals, lanes=lanes), _parked("A"))
 
-    assert listed["totals"] == {"delivered": 5, "stoppedSequences": 2, "errors": ["AccessDenied", "InternalError"]}
+    assert listed["totals"] == {
+        "sequences": 5, "delivered": 5, "stoppedSequences": 2, "errors": ["AccessDenied", "InternalError"],
+    }  # fmt: skip
 
 
 def test_totals_name_every_error_once():
     """Those of stopped sequences and those that stopped a whole lane."""
     stopped = [{"groupId": A, "error": "InternalError"}, {"groupId": B, "error": "InternalError"}]
     lanes = [
-        {"delivered": 2, "stopped": stopped},
-        {"delivered": 0, "stopped": [], "error": "States.Timeout"},
-        {"delivered": 1, "stopped": []},
+        _came_to(delivered=2, stopped=stopped),
+        _came_to() | {"error": "States.Timeout"},
+        _came_to(delivered=1),
     ]
 
     assert add_up(NOTHING_YET, lanes) == {
+        "sequences": 0,
         "delivered": 3,
         "stoppedSequences": 2,
         "errors": ["InternalError", "States.Timeout"],
     }
 
 
-def test_an_emptied_client_is_mentioned_no_more():
-    """Live delivery does without a selection again; the answer has the totals and whose they are."""
+def test_an_emptied_client_is_named_no_more():
+    """Live delivery does without a selection again; the answer has the totals, what was given up, and whose it is."""
     store = _parked("A")
     redrive_lane(_lane(A), store, QueueInMemory(), _always)
 
-    told = conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": [{"delivered": 1, "stopped": []}]}, store)
-
-    assert told == {"delivered": 1, "stoppedSequences": 0, "errors": [], "client": CLIENT, "nothingParked": True}
+    assert _conclusion(store, sequences=1, delivered=1, discarded=2) == {
+        "sequences": 1, "delivered": 1, "stoppedSequences": 0, "errors": [],
+        "recipient": CLIENT, "discarded": 2, "nothingHeld": True,
+    }  # fmt: skip
     assert store.heads == {}
 
 
-def test_a_client_of_whom_something_is_parked_stays_mentioned():
-    """Otherwise live delivery would send past what is parked."""
+def test_a_client_of_whom_something_is_held_stays_named():
+    """Otherwise live delivery would send past what is held."""
     store = _parked("A")
 
-    assert conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": []}, store)["nothingParked"] is False
+    assert _conclusion(store)["nothingHeld"] is False
     assert store.version(CLIENT, "")
 
 
-def test_a_client_who_was_never_mentioned_has_nothing_parked():
+def test_a_client_who_was_never_named_has_nothing_held():
     """A redrive of nothing says so."""
-    store = HeldEventsInMemory()
+    assert _conclusion(HeldEventsInMemory())["nothingHeld"] is True
 
-    assert conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": []}, store)["nothingParked"] is True
+
+def test_what_is_held_for_a_client_keeps_the_gate_named_no_longer():
+    """Each recipient is concluded for itself."""
+    store = _parked("A")
+    store.hold(GATE, [entries(["B"])], "quarantined", "ContractBroken")
+    redrive_lane(_lane(A), store, QueueInMemory(), _always)
+
+    assert _conclusion(store, GATE)["nothingHeld"] is False
+    assert _conclusion(store)["nothingHeld"] is True
 
 
 @pytest.mark.parametrize("moment", ["sequences", "end"])
-def test_a_client_whose_events_are_parked_meanwhile_stays_mentioned(moment):
+def test_a_client_whose_events_are_held_meanwhile_stays_named(moment):
     """A sequence that starts while the redrive concludes keeps its client among those that are selected for."""
     store = _parked("A")
     redrive_lane(_lane(A), store, QueueInMemory(), _always)
@@ -308,11 +380,11 @@ def test_a_client_whose_events_are_parked_meanwhile_stays_mentioned(moment):
 
     def park_one(operation: str) -> None:
         if operation == moment and next(parked, False):
-            store.park(CLIENT, entries(["B"]), "Sqs.SqsException")
+            store.hold(CLIENT, [entries(["B"])], PARKED, "Sqs.SqsException")
 
     store.before = park_one
 
-    assert conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": []}, store)["nothingParked"] is False
+    assert _conclusion(store)["nothingHeld"] is False
     assert store.lost() == []
 
 
@@ -326,22 +398,26 @@ def test_a_discard_aims_at_the_first_event():
     assert aimed == _request(action="discard", groupId=A, eventId=event_id(2))
 
 
-def test_a_redrive_aims_at_nothing():
-    """A redrive is handed on as it was asked."""
-    assert aim(_request(groupId=A), _parked("A")) == _request(groupId=A)
+@pytest.mark.parametrize(
+    "asked", [{"groupId": A}, {"action": "discard", "all": True}, {"action": "discard", "all": True, "groupId": A}]
+)
+def test_a_redrive_and_a_discard_of_all_aim_at_nothing(asked):
+    """They are handed on as they were asked."""
+    assert aim(_request(**asked), _parked("A")) == _request(**asked)
 
 
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ({"groupId": C}, "nothing of this mark is parked"),
-        ({"groupId": A, "eventId": event_id(3)}, "not the one that eventId names"),
+        ({"action": "discard", "groupId": C}, "nothing of this mark is held for archive"),
+        ({"action": "redrive", "groupId": C}, "nothing of this mark is held for archive"),
+        ({"action": "discard", "groupId": A, "eventId": event_id(3)}, "not the one that eventId names"),
     ],
 )
-def test_a_discard_of_what_is_not_there_is_refused(asked, problem):
-    """Nothing else is given up in its place."""
+def test_a_request_for_what_is_not_there_is_refused(asked, problem):
+    """Nothing else is given up, or redriven, in its place."""
     with pytest.raises(RedriveRequestError, match=problem):
-        aim(_request(action="discard", **asked), _parked("A", "B", "A"))
+        aim(_request(**asked), _parked("A", "B", "A"))
 
 
 def test_a_discard_of_a_client_gives_up_all_its_sequences_in_as_many_steps_as_it_takes():
@@ -350,22 +426,24 @@ def test_a_discard_of_a_client_gives_up_all_its_sequences_in_as_many_steps_as_it
     asked = aim(_request(action="discard", groupId="", all=True), store)
     times = iter([True, False])
 
-    assert discard(asked, store, lambda: next(times)) == {"discarded": 2, "more": True}
-    assert discard(asked, store, _always) == {"discarded": 2, "more": False}
+    first = discard(asked, store, lambda: next(times))
+    assert first == asked | {"discarded": 2, "more": True}
+    assert discard(first, store, _always) == asked | {"discarded": 4, "more": False}
 
-    assert [store.count(CLIENT, group_id) for group_id in ("A", "B", "C")] == [0, 0, 0]
+    assert _stored(store) == {}
+    assert [recipient.events for recipient in store.recipients()] == [0]
 
 
 def test_a_discarded_event_is_on_record_and_makes_way():
-    """The event leaves the sequence, and who gave it up, and why, stays; its followers stay parked."""
+    """The event leaves the sequence, and who gave it up, and why, stays; its followers stay held."""
     store = _parked("A", "B", "A")
     asked = aim(_request(action="discard", groupId=A, by="jo", reason="sent by hand"), store)
 
-    assert discard(asked, store, _always) == {"discarded": 1, "more": False}
+    assert discard(asked, store, _always) == asked | {"discarded": 1, "more": False}
     assert _stored(store) == {A: [3], B: [2]}
     (record,) = store.discarded
     assert numbers([record["entry"]]) == [1]
-    assert (record["client"], record["by"], record["reason"]) == (CLIENT, "jo", "sent by hand")
+    assert (record["recipient"], record["by"], record["reason"]) == (CLIENT, "jo", "sent by hand")
 
 
 def test_a_discard_that_is_repeated_gives_up_nothing_more():
@@ -374,68 +452,67 @@ def test_a_discard_that_is_repeated_gives_up_nothing_more():
     asked = aim(_request(action="discard", groupId=A), store)
     discard(asked, store, _always)
 
-    assert discard(asked, store, _always) == {"discarded": 0, "more": False}
+    assert discard(asked, store, _always) == asked | {"discarded": 0, "more": False}
     assert _stored(store) == {A: [2]}
 
 
 def test_a_discard_of_all_gives_up_the_whole_sequence():
     """Also where it takes several reads; other sequences lose nothing."""
-    store = _parked("B", *"A" * 25)
+    store, asked = _parked("B", *"A" * 90), _request(action="discard", groupId=A, all=True)
 
-    assert discard(_request(action="discard", groupId=A, all=True), store, _always) == {"discarded": 25, "more": False}
+    assert discard(asked, store, _always)["discarded"] == 90
     assert _stored(store) == {B: [1]}
-    assert len(store.discarded) == 25
+    assert len(store.discarded) == 90
 
 
 @pytest.mark.parametrize(
-    ("asked", "would_discard", "would_redrive", "counts"),
+    ("asked", "would_discard", "would_deliver", "counts"),
     [
-        ({}, 0, 4, {A: 3, B: 1}),
-        ({"groupId": A}, 0, 3, {A: 3}),
+        ({}, 0, 4, {"A": 3, "B": 1}),
+        ({"groupId": A}, 0, 3, {"A": 3}),
         ({"groupId": C}, 0, 0, {}),
-        ({"groupId": A, "action": "discard"}, 1, 2, {A: 3}),
-        ({"groupId": A, "action": "discard", "all": True}, 3, 0, {A: 3}),
+        ({"groupId": A, "action": "discard"}, 1, 2, {"A": 3}),
+        ({"groupId": A, "action": "discard", "all": True}, 3, 0, {"A": 3}),
+        ({"action": "discard", "all": True}, 4, 0, {"A": 3, "B": 1}),
     ],
 )
-def test_a_dry_run_tells_and_does_nothing(asked, would_discard, would_redrive, counts):
+def test_a_dry_run_tells_and_does_nothing(asked, would_discard, would_deliver, counts):
     """It says what the same request would do, and leaves everything as it is."""
     store = _parked("A", "B", "A", "A")
-    before = _stored(store), dict(store.heads)
+    before = _stored(store), deepcopy(store.heads)
 
     told = describe(_request(**asked), store)
 
-    assert (told["wouldDiscard"], told["wouldRedrive"]) == (would_discard, would_redrive)
-    assert {sequence["groupId"]: sequence["events"] for sequence in told["sequences"]} == counts
-    assert {sequence["error"] for sequence in told["sequences"]} <= {"Sqs.SqsException"}
-    assert told["moreSequences"] is False
-    assert (_stored(store), dict(store.heads)) == before
+    assert (told["recipient"], told["wouldDiscard"], told["wouldDeliver"]) == (CLIENT, would_discard, would_deliver)
+    assert {sequence["mark"]: sequence["events"] for sequence in told["sequences"]} == counts
+    why = {(sequence["reason"], sequence["error"], sequence["since"]) for sequence in told["sequences"]}
+    assert why <= {(PARKED, "Sqs.SqsException", SINCE)}
+    assert told["moreSequences"] == 0
+    assert (_stored(store), store.heads) == before
 
 
 def test_a_dry_run_says_when_there_are_more_sequences_than_it_tells():
-    """The first hundred are told one by one, and that they are not all."""
-    told = describe(_request(), _parked(*[f"M{number:03}" for number in range(SEQUENCES_PER_PAGE + 1)]))
+    """The first hundred are told one by one, of the others how many they are; all their events are counted."""
+    told = describe(_request(), _parked(*[f"M{number:03}" for number in range(SEQUENCES_PER_TURN + 3)]))
 
-    assert len(told["sequences"]) == SEQUENCES_PER_PAGE
-    assert told["moreSequences"] is True
+    assert len(told["sequences"]) == SEQUENCES_PER_TURN
+    assert (told["moreSequences"], told["wouldDeliver"]) == (3, SEQUENCES_PER_TURN + 3)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Whatever happens in whatever order
 # ----------------------------------------------------------------------------------------------------------------------
 def _redrive(store: HeldEventsInMemory, queue: QueueInMemory, has_time: Callable[[], bool] = _always) -> None:
-    """Redrive a client as the state machine does: page by page, lane by lane, in as many invocations as it takes."""
-    page: dict[str, Any] = {"after": "", "more": True}
-    while page["more"]:
-        page = list_lanes(_listing(page=page), store)["page"]
-        for group_ids in page["lanes"]:
-            lane = _lane(*group_ids)
-            while lane["groupIds"]:
-                lane = redrive_lane(lane, store, queue, has_time)
-    conclude({"client": CLIENT, "totals": NOTHING_YET, "lanes": []}, store)
+    """Redrive a client as the state machine does: turn by turn, lane by lane, in as many invocations as it takes."""
+    listed = list_lanes(_listing(), store)
+    while listed["page"]["lanes"]:
+        lanes = [redrive_lane(_lane(*group_ids), store, queue, has_time) for group_ids in listed["page"]["lanes"]]
+        listed = list_lanes(_listing(**listed, lanes=lanes), store)
+    conclude({"request": _request(), "totals": listed["totals"]}, store)
 
 
 def _deliver(batch: list[Entry], store: HeldEventsInMemory, queue: QueueInMemory) -> None:
-    """Deliver a batch as the state machine does: select where anything is parked, send, park what was refused."""
+    """Deliver a batch as the state machine does: select where anything is held, send, park what was refused."""
     lanes = plan(batch)
     if store.version(CLIENT, ""):
         lanes = select({"client": CLIENT, "lanes": lanes}, store)
@@ -562,14 +639,14 @@ def test_what_was_seen_of_an_ended_sequence_does_not_end_its_successor():
     """A redrive that looked before another one ended the sequence leaves alone what live delivery parks since."""
     first, second = entries(["A", "A"])
     store, queue = HeldEventsInMemory(), QueueInMemory()
-    store.park(CLIENT, [first], "Sqs.SqsException")
+    store.hold(CLIENT, [[first]], PARKED, "Sqs.SqsException")
     redrive_lane(_lane(A), store, queue, _times(1))
     meanwhile = iter([True])
 
     def end_and_park_anew(operation: str) -> None:
         if operation == "end" and next(meanwhile, False):
             _redrive(store, queue)
-            store.park(CLIENT, [second], "Sqs.SqsException")
+            store.hold(CLIENT, [[second]], PARKED, "Sqs.SqsException")
 
     store.before = end_and_park_anew
     redrive_lane(_lane(A), store, queue, _always)

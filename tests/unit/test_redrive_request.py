@@ -10,10 +10,12 @@ import pytest
 
 from mark_event_queue.domain.errors import RedriveRequestError
 from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.held import GATE
 from mark_event_queue.redrive.request import parse
 
 REDRIVE: dict[str, Any] = {
-    "client": "archive",
+    "recipient": "archive",
+    "atGate": False,
     "groupId": "",
     "action": "redrive",
     "all": False,
@@ -21,7 +23,10 @@ REDRIVE: dict[str, Any] = {
     "reason": "",
     "by": "",
     "dryRun": False,
+    "discarded": 0,
+    "more": False,
 }
+RELEASE = {"recipient": GATE, "atGate": True, "action": "release"}
 DISCARD = {"client": "archive", "action": "discard", "mark": "AFC 6", "reason": "sent by hand", "by": "jo"}
 
 
@@ -45,6 +50,16 @@ DISCARD = {"client": "archive", "action": "discard", "mark": "AFC 6", "reason": 
                 "dryRun": True,
             },
         ),
+        ({"gate": True}, RELEASE),
+        (
+            {"gate": True, "client": "", "action": "release", "mark": "AFC 6"},
+            RELEASE | {"groupId": to_group_id("AFC 6")},
+        ),
+        (
+            {"gate": True, "action": "discard", "all": True, "reason": "sent by hand", "by": "jo"},
+            RELEASE | {"action": "discard", "all": True, "reason": "sent by hand", "by": "jo"},
+        ),
+        ({"client": "archive", "gate": False}, {}),
     ],
 )
 def test_what_makes_sense_is_handed_on_in_full(asked, understood):
@@ -58,13 +73,24 @@ def test_what_makes_sense_is_handed_on_in_full(asked, understood):
         ([], '{"client": "<name>"}'),
         ("archive", '{"client": "<name>"}'),
         (None, '{"client": "<name>"}'),
-        ({}, '{"client": "<name>"}'),
+        ({}, '{"client": "<name>"} or {"gate": true}'),
+        ({"gate": False}, '{"client": "<name>"} or {"gate": true}'),
+        ({"client": "archive", "gate": True}, "not both"),
+        ({"client": "gate"}, 'the gate is no client: {"gate": true}'),
+        ({"client": "archive", "gate": "yes"}, '"gate" has to be true or false'),
+        ({"gate": True, "action": "redrive"}, "released, not redriven"),
+        ({"client": "archive", "action": "release"}, "redriven, not released"),
+        ({"gate": True, "all": True}, "a release takes all that is held anyway"),
+        ({"gate": True, "eventId": "1"}, "a release takes events in order"),
         ({"client": ""}, '{"client": "<name>"}'),
         ({"client": None}, '"client" has to be a text'),
-        ({"client": "archive", "Mark": "AFC 6"}, "known are ['action', 'all', 'by', 'client', 'dryRun', 'eventId'"),
+        (
+            {"client": "archive", "Mark": "AFC 6"},
+            "['action', 'all', 'by', 'client', 'dryRun', 'eventId', 'gate'",
+        ),
         ({"client": "archive", "mark": 6}, '"mark" has to be a text'),
         ({"client": "archive", "mark": None}, '"mark" has to be a text'),
-        ({"client": "archive", "action": "delete"}, '"action" is one of redrive, discard'),
+        ({"client": "archive", "action": "delete"}, '"action" is one of discard, redrive, release'),
         ({"client": "archive", "action": ["discard"]}, '"action" has to be a text'),
         ({"client": "archive", "dryRun": "yes"}, '"dryRun" has to be true or false'),
         ({"client": "archive", "dryRun": None}, '"dryRun" has to be true or false'),
@@ -88,3 +114,18 @@ def test_what_makes_none_is_refused_with_what_to_write_instead(asked, advice):
         parse(asked)
 
     assert advice in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "needs_queue"),
+    [
+        ({"client": "archive"}, True),
+        ({"client": "archive", "dryRun": True}, False),
+        (DISCARD, True),
+        (DISCARD | {"all": True}, False),
+        ({"gate": True}, False),
+    ],
+)
+def test_a_queue_is_needed_where_something_may_be_left_to_send(asked, needs_queue):
+    """A client that is registered no more can be looked at, and given up, all the same; the gate has no queue."""
+    assert parse(asked).needs_queue is needs_queue

@@ -1,12 +1,13 @@
 """Unit tier, sizes: proves that no state of an execution can pass 262,144 bytes, whatever the events.
 
 Every input and output of every state of deliver-events.asl.json is built here as JSON, in its widest
-spelling, from what the real packer, validator, planner and parking make of the records. SQS, Lambda and
-Step Functions add what they are documented to answer; that they add no more cannot be proven offline.
+spelling, from what the real packer, validator, gate, planner, parking and release make of the records; of
+redrive-events.asl.json those of a turn of a hundred sequences. SQS, Lambda and Step Functions add what
+they are documented to answer; that they add no more cannot be proven offline.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, cycle, islice
 from typing import Any
@@ -15,16 +16,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mark_event_queue.converter.conversion import input_of
-from mark_event_queue.domain.batches import Batch, cost, pack
+from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack
 from mark_event_queue.domain.budget import STATE_BYTES, budget
 from mark_event_queue.domain.contract import Violation
-from mark_event_queue.domain.events import convert
-from mark_event_queue.domain.lanes import Lane, part
+from mark_event_queue.domain.events import Event, convert
+from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
+from mark_event_queue.domain.lanes import Entry, Lane, entry_of, part, sequences_of
+from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import select
+from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, conclude, describe, list_lanes, redrive_lane
+from mark_event_queue.release.release import release_lane
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, client, item, record
-from tests.fakes import HeldEventsInMemory, VerdictContract
+from tests.fakes import HeldEventsInMemory, QueueInMemory, VerdictContract
 
 # Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
 # already makes several full batches of every kind.
@@ -39,6 +43,7 @@ _VERDICTS = {
     "all rejected": lambda number: [_LONGEST_VIOLATION] * 25,
     "all rejected, one rule each": lambda number: [_LONGEST_VIOLATION],
     "mixed": lambda number: [_LONGEST_VIOLATION] * 5 if number % 2 else [],
+    "the first rejected": lambda number: [] if number else [_LONGEST_VIOLATION],
 }
 
 
@@ -104,24 +109,27 @@ def _lane_states(of: dict[str, str], deadline: str, lane: Lane) -> Iterator[tupl
         yield f"Park {named}, output", resent | {"lane": parted}
 
 
-def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Iterator[tuple[str, Any]]:
-    execution = json.loads(input_of(batch, clients, NOW))
+def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str, timing: Timing) -> Iterator[tuple[str, Any]]:
+    execution = json.loads(input_of(batch, clients, NOW, timing))
     yield "execution, input", execution
     yield "Validate Events, request", {"FunctionName": _ARN, "Payload": execution}
-    validated = validate(execution["batch"]["events"], clients, _contract(kind))
+    validated = validate(execution["batch"]["events"], clients, _contract(kind), hold_marks=True)
     yield "Validate Events, answer", _lambda_answer(validated)
-    deadline = execution["deadline"]
-    state = {"batch": validated, "clients": clients, "storesDeadline": deadline, "deadline": deadline}
+    state = execution | {"batch": validated}
     yield "Validate Events, output", state
-    for rejected in validated["rejected"]:
-        yield "Quarantine Event, input", rejected
-    state |= {"parked": {"clients": [of["name"] for of in clients]}}
-    yield "Find Parked Sequences, output", state
+    state |= {"held": {"recipients": [GATE, *(of["name"] for of in clients)], "atGate": True}}
+    yield "Find Held Sequences, output", state
+    if not timing.released:
+        yield "Hold At Gate, request", {"FunctionName": _ARN, "Payload": validated}
+        gone_on = hold_at_gate(validated, HeldEventsInMemory(), hold_marks=True)
+        yield "Hold At Gate, answer", _lambda_answer(gone_on)
+        state |= {"batch": gone_on}
+        yield "Hold At Gate, output", state
 
     widest = max(clients, key=lambda of: len(of["name"]) + len(of["queueUrl"]))
-    lanes = validated["lanes"]
+    lanes, deadline = state["batch"]["lanes"], execution["deadline"]
     receiver = {"client": widest["name"], "queueUrl": widest["queueUrl"]}
-    iteration = receiver | {"hasParked": True, "deadline": deadline, "batch": {"lanes": lanes}}
+    iteration = receiver | {"isHeld": True, "deadline": deadline, "batch": {"lanes": lanes}}
     parked_per_lane = [sum(map(len, lane["waves"])) for lane in lanes]
     yield "Deliver To Clients, iteration", iteration
     yield "Send Lanes, output", iteration | {"parked": parked_per_lane}
@@ -133,8 +141,40 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Itera
         yield from _lane_states(widest, deadline, lane)
 
     deliveries = [{"client": of["name"], "parkedPerLane": parked_per_lane} for of in clients]
-    yield "Deliver To Clients, output", state | {"deliveries": deliveries}
-    yield "Batch Handled, output", {"counts": validated["counts"], "clients": deliveries}
+    state |= {"deliveries": deliveries}
+    yield "Deliver To Clients, output", state
+    told = {"counts": state["batch"]["counts"], "clients": deliveries}
+    yield "Batch Released, output", told | {"withheld": state["batch"]["withheld"]}
+    rest = state["batch"] | {"lanes": []}
+    yield "Hold Rest At Gate, request", {"FunctionName": _ARN, "Payload": rest}
+    yield "Hold Rest At Gate, answer", _lambda_answer(hold_at_gate(rest, HeldEventsInMemory(), hold_marks=True))
+    yield "Batch Handled, output", told
+
+
+def _released(batch: Batch, room: int) -> list[Batch]:
+    """Return the batches in which a release puts the events of a batch through that were all held at the gate."""
+    store, batches = HeldEventsInMemory(), []
+
+    class Pipeline:
+        def __init__(self) -> None:
+            self.room = room
+
+        def put_through(self, events: Sequence[Event]) -> list[Entry]:
+            batches.append(Batch(tuple(events)))
+            return []
+
+    given_events = [event.as_input() for event in batch.events]
+    withheld = validate(given_events, [], _deciding([_LONGEST_VIOLATION]), hold_marks=True)["withheld"]
+    store.hold(GATE, sequences_of(withheld), QUARANTINED, "ContractBroken")
+    groups = {event.group_id: None for event in batch.events}
+    release_lane({"groupIds": list(groups)}, store, Pipeline(), hold_marks=True, has_time=lambda: True)
+    return batches
+
+
+def _assert_fits(states: Iterator[tuple[str, Any]], about: str) -> None:
+    for name, value in states:
+        size = len(json.dumps(value))
+        assert size <= STATE_BYTES, f"{name}: {size} bytes, {about}"
 
 
 def _assert_within_limits(records: list[dict[str, Any]], clients: Sequence[dict[str, str]], kind: str) -> list[Batch]:
@@ -142,9 +182,9 @@ def _assert_within_limits(records: list[dict[str, Any]], clients: Sequence[dict[
     sequence_numbers = [event.sequence_number for batch in batches for event in batch.events]
     assert sequence_numbers == [one["dynamodb"]["SequenceNumber"] for one in records]
     for batch in batches:
-        for name, value in _states(batch, clients, kind):
-            size = len(json.dumps(value))
-            assert size <= STATE_BYTES, f"{name}: {size} bytes, {len(batch.events)} events"
+        _assert_fits(_states(batch, clients, kind, LIVE), f"{len(batch.events)} events")
+        for released in _released(batch, budget(clients)):
+            _assert_fits(_states(released, clients, kind, RELEASE), f"{len(released.events)} events released")
     return batches
 
 
@@ -268,7 +308,7 @@ def test_the_reasons_of_unfit_events_fit(name):
 
 
 def test_the_widest_clients_fit():
-    """Forty clients with the longest names and queue URLs that are registered, every one with parked events."""
+    """Forty clients with the longest names and queue URLs that are registered, every one with held events."""
     clients = [client(f"{n:02}".ljust(100, "n"), "https://x/MarkFanOutClient.fifo".ljust(256, "q")) for n in range(40)]
     short_urls = [client(f"{n:02}".ljust(100, "n"), "https://x/MarkFanOutClient.fifo") for n in range(40)]
 
@@ -282,12 +322,76 @@ def test_the_widest_clients_fit():
 
 @given(st.integers(0, 60), st.text(min_size=1, max_size=150), st.text(max_size=60), st.sampled_from(_FILLERS))
 def test_no_event_takes_more_in_any_shape_than_it_costs(size, mark, identity, filler):
-    """As an input, as the entry of a wave and as a rejected event with one violation, an event is below its cost."""
+    """As an input, as the entry of a wave and as a withheld event with one violation, an event is below its cost."""
     event = convert(record(item(1, mark, eventId={"S": identity}, unknown={"S": filler * size})))
 
     shapes = [event.as_input()]
     for violations in ([], [_LONGEST_VIOLATION]):
-        answer = validate([event.as_input()], [], _deciding(violations))
-        shapes += [*answer["rejected"], *answer["lanes"]]
+        answer = validate([event.as_input()], [], _deciding(violations), hold_marks=True)
+        shapes += [*answer["withheld"], *answer["lanes"]]
     assert len(shapes) == 3
     assert max(len(json.dumps(shape)) for shape in shapes) <= cost(event)
+
+
+@given(st.text('"\\ax', min_size=1, max_size=200))
+def test_no_unfit_event_takes_more_than_it_costs(reason):
+    """Withheld, it carries its reason beside its body; its rule as a violation is made of that in the table alone."""
+    reason = json.dumps(reason)[1:-1]
+    event = convert(record())._replace(unfit=reason)
+
+    (withheld,) = validate([event.as_input()], [], _deciding([]), hold_marks=True)["withheld"]
+
+    assert max(len(json.dumps(shape)) for shape in (event.as_input(), withheld)) <= cost(event)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# A turn of a redrive
+# ----------------------------------------------------------------------------------------------------------------------
+_LONGEST_MARKS = [
+    pytest.param(lambda number: f"{number:03}".ljust(128, "x"), id="as long as a group id"),
+    pytest.param(lambda number: f"{number:03}".ljust(2_048, "x"), id="as long as a key"),
+    pytest.param(lambda number: f"{number:03}".ljust(2_048, '"'), id="as long as a key, of quotation marks"),
+    pytest.param(lambda number: f"{number:03}".ljust(512, "\U0001f600"), id="as long as a key, of emoji"),
+]
+
+
+def _turn_states(store: HeldEventsInMemory, request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the states of a redrive of which no sequence can be delivered, each for a reason of its own."""
+    totals = {"sequences": 10**6, "delivered": 10**9, "stoppedSequences": 10**6, "errors": []}
+    state = {"request": request, "page": {"after": "", "listed": False, "turn": 0}, "totals": totals, "lanes": []}
+    yield "Describe Effect, answer", _lambda_answer(describe(request, store))
+    listed = list_lanes(request | state, store)
+    assert sum(map(len, listed["page"]["lanes"])) == SEQUENCES_PER_TURN
+    yield "List Sequences, output", state | {"listed": listed}
+    named = iter(range(10**6))
+    refusing = QueueInMemory(lambda entry: f"KmsAccessDenied{next(named):03}".ljust(60, "x"))
+    asked = [request | {"groupIds": lane} for lane in listed["page"]["lanes"]]
+    yield "Redrive Lane, request", {"FunctionName": _ARN, "Payload": {"step": "redrive", "request": asked[0]}}
+    left = [{"groupIds": lane, "delivered": 10**6, "stopped": []} for lane in listed["page"]["lanes"]]
+    stopped = [redrive_lane(lane, store, refusing, lambda: True) for lane in asked]
+    for lanes in (left, stopped):
+        turn = {"request": request, "page": listed["page"], "totals": listed["totals"], "lanes": lanes}
+        yield "Redrive Lanes, output", turn
+        again = list_lanes(request | turn, store)
+        yield "List Sequences, answer", _lambda_answer(again)
+        yield "List Sequences, output", turn | {"listed": again}
+        yield "Continue Anew, request", {"StateMachineArn": _ARN, "Input": {"continued": turn}}
+        yield (
+            "Conclude Redrive, answer",
+            _lambda_answer(conclude({"request": request, "totals": again["totals"]}, store)),
+        )
+
+
+@pytest.mark.parametrize("mark", _LONGEST_MARKS)
+def test_a_turn_of_the_longest_marks_fits(mark: Callable[[int], str]):
+    """A hundred sequences that are all told of, left over, or stopped with an error each: every state fits."""
+    store = HeldEventsInMemory()
+    for number in range(SEQUENCES_PER_TURN):
+        event = convert(record(item(number, mark(number)), number))
+        store.hold("archive", [[entry_of(event.as_input())]], PARKED, "Sqs.KmsAccessDeniedException")
+    request = {
+        "recipient": "archive", "atGate": False, "groupId": "", "action": "redrive", "all": False, "eventId": "",
+        "reason": "", "by": "", "dryRun": False, "discarded": 0, "more": False, "queueUrl": client()["queueUrl"],
+    }  # fmt: skip
+
+    _assert_fits(_turn_states(store, request), "a turn")

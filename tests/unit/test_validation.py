@@ -10,7 +10,8 @@ import pytest
 
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.contract import Contract, load
-from mark_event_queue.domain.lanes import entries_of
+from mark_event_queue.domain.held import violations_of
+from mark_event_queue.domain.lanes import entries_of, entry_of
 from mark_event_queue.validator.validation import validate
 from tests.builders import SCHEMAS, client, event_id, event_input, example, numbers, sequence_number
 
@@ -23,8 +24,12 @@ def contract() -> Contract:
     return load(SCHEMAS)
 
 
-def _violations(rejected: dict[str, str]) -> list[dict[str, str]]:
-    violations: list[dict[str, str]] = json.loads(rejected["Violations"])
+def _validate(events: list[dict[str, str]], clients: list[Any], contract: Contract, hold_marks: bool = True) -> Any:
+    return validate(events, clients, contract, hold_marks)
+
+
+def _violations(withheld: dict[str, Any]) -> list[dict[str, str]]:
+    violations: list[dict[str, str]] = json.loads(violations_of(withheld))
     return violations
 
 
@@ -35,53 +40,86 @@ def _broken(number: int, **registration_number: Any) -> dict[str, str]:
 
 
 def test_valid_events_travel_in_lanes(contract):
-    """Every valid event is in the lanes, in order within its mark, and nothing is rejected."""
-    answer = validate([event_input(1, "A"), event_input(2, "B"), event_input(3, "A")], [], contract)
+    """Every valid event is in the lanes, in order within its mark, and nothing is withheld."""
+    answer = _validate([event_input(1, "A"), event_input(2, "B"), event_input(3, "A")], [], contract)
 
     (lane,) = answer["lanes"]
     assert [numbers(wave) for wave in lane["waves"]] == [[1, 2], [3]]
-    assert answer["rejected"] == []
-    assert answer["counts"] == {"valid": 3, "rejected": 0}
+    assert answer["withheld"] == []
+    assert answer["counts"] == {"valid": 3, "rejected": 0, "behind": 0}
 
 
 def test_a_body_travels_untouched(contract):
     """A valid event's text is not written anew: its spelling of numbers, its order and its spaces stay."""
     body = json.dumps(example()).replace("299", "299.500000000000000000000000000000001 ")
 
-    (lane,) = validate([event_input(body=body)], [], contract)["lanes"]
+    (lane,) = _validate([event_input(body=body)], [], contract)["lanes"]
 
     assert entries_of(lane)[0]["MessageBody"] == body
 
 
 def test_a_rejected_event_keeps_all_that_it_is_found_and_ordered_by(contract):
-    """Quarantine gets body, group and de-duplication id as they were, and the rule that was broken, with its place."""
+    """The gate gets the entry that a client would have got, and the rule that was broken, with its place."""
     event = _broken(2, Status="SOLD")
 
-    answer = validate([event_input(1), event], [], contract)
+    answer = _validate([event_input(1), event], [], contract)
 
-    (rejected,) = answer["rejected"]
-    assert rejected["MessageBody"] == event["body"]
-    assert rejected["MessageGroupId"] == event["groupId"]
-    assert rejected["MessageDeduplicationId"] == event_id(2)
+    (rejected,) = answer["withheld"]
+    assert {name: value for name, value in rejected.items() if name != "Violations"} == entry_of(event)
     assert _violations(rejected) == [{"path": "/RegistrationNumber/Status", "rule": "enum"}]
-    assert answer["counts"] == {"valid": 1, "rejected": 1}
+    assert answer["counts"] == {"valid": 1, "rejected": 1, "behind": 0}
     assert [numbers(entries_of(lane)) for lane in answer["lanes"]] == [[1]]
 
 
-def test_rejected_events_keep_their_order(contract):
-    """The quarantine receives a mark's rejected events in the order of the stream."""
-    answer = validate([_broken(number, version=0) for number in (3, 1, 2)], [], contract)
+def test_what_follows_a_rejected_event_of_its_mark_is_withheld_behind_it(contract):
+    """What came before goes on, and so do all other marks; of a follower nothing is broken."""
+    events = [event_input(1, "A"), event_input(2, "A", body="{}"), event_input(3, "B"), event_input(4, "A")]
 
-    assert [rejected["MessageDeduplicationId"] for rejected in answer["rejected"]] == [*map(event_id, (3, 1, 2))]
+    answer = _validate(events, [], contract)
+
+    assert [numbers(entries_of(lane)) for lane in answer["lanes"]] == [[1, 3]]
+    assert numbers(answer["withheld"]) == [2, 4]
+    assert answer["withheld"][1] == entry_of(events[3])
+    assert answer["counts"] == {"valid": 2, "rejected": 1, "behind": 1}
+
+
+def test_followers_pass_where_marks_are_not_held(contract):
+    """With PassMark the rejected event alone is withheld, and what follows it goes on."""
+    events = [event_input(1, "A"), event_input(2, "A", body="{}"), event_input(3, "A")]
+
+    answer = _validate(events, [], contract, hold_marks=False)
+
+    assert [numbers(entries_of(lane)) for lane in answer["lanes"]] == [[1, 3]]
+    assert numbers(answer["withheld"]) == [2]
+    assert answer["counts"] == {"valid": 2, "rejected": 1, "behind": 0}
+
+
+def test_a_follower_that_breaks_the_contract_too_says_so(contract):
+    """Every withheld event is judged: what becomes the first once those before it are gone is known by its rules."""
+    answer = _validate([_broken(1, Status="SOLD"), _broken(2, version=0)], [], contract)
+
+    assert [[violation["rule"] for violation in _violations(entry)] for entry in answer["withheld"]] == [
+        ["enum"],
+        ["minimum"],
+    ]
+    assert answer["counts"] == {"valid": 0, "rejected": 2, "behind": 0}
+
+
+def test_rejected_events_keep_their_order(contract):
+    """The gate receives a mark's rejected events in the order in which they were given."""
+    answer = _validate([_broken(number, version=0) for number in (3, 1, 2)], [], contract)
+
+    assert [rejected["MessageDeduplicationId"] for rejected in answer["withheld"]] == [*map(event_id, (3, 1, 2))]
     assert answer["lanes"] == []
 
 
 def test_an_unfit_event_is_rejected_for_its_reason(contract):
     """What conversion could not make an event of is rejected whatever its body says."""
-    answer = validate([event_input() | {"unfit": "too large for a batch"}], [], contract)
+    answer = _validate([event_input() | {"unfit": "too large for a batch"}], [], contract)
 
-    (rejected,) = answer["rejected"]
+    (rejected,) = answer["withheld"]
     assert _violations(rejected) == [{"path": "", "rule": "too large for a batch"}]
+    assert rejected["Unfit"] == "too large for a batch"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +139,7 @@ def test_an_unfit_event_is_rejected_for_its_reason(contract):
 )
 def test_violations_hold_no_value(contract, changes):
     """Places and rules only: what broke a rule may be somebody's name, and violations end in logs."""
-    (rejected,) = validate([_broken(1, **changes)], [], contract)["rejected"]
+    (rejected,) = _validate([_broken(1, **changes)], [], contract)["withheld"]
 
     assert _violations(rejected)
     assert all(part not in rejected["Violations"] for part in ("Jane", "Secret", "01632"))
@@ -116,15 +154,15 @@ def test_an_event_that_no_reader_can_read_is_rejected_alone(contract, value):
     """JSON beyond what readers agree on costs the event, and not the batch that it is in."""
     body = json.dumps(example()).replace('"price": 299', f'"price": {value}')
 
-    answer = validate([event_input(1, body=body), event_input(2)], [], contract)
+    answer = _validate([event_input(1, body=body), event_input(2, "B")], [], contract)
 
-    assert [_violations(rejected) for rejected in answer["rejected"]] == [[{"path": "", "rule": "unreadable"}]]
-    assert answer["counts"] == {"valid": 1, "rejected": 1}
+    assert [_violations(rejected) for rejected in answer["withheld"]] == [[{"path": "", "rule": "unreadable"}]]
+    assert answer["counts"] == {"valid": 1, "rejected": 1, "behind": 0}
 
 
 def test_few_rejected_events_keep_all_their_violations(contract):
     """Where there is room, every broken rule is told, not only the first."""
-    (rejected,) = validate([_broken(1, Status="SOLD", version=0)], [], contract)["rejected"]
+    (rejected,) = _validate([_broken(1, Status="SOLD", version=0)], [], contract)["withheld"]
 
     assert [violation["rule"] for violation in _violations(rejected)] == ["enum", "minimum"]
 
@@ -135,23 +173,25 @@ def test_violations_that_leave_no_room_give_way_to_the_first(contract):
     events = [event_input(number, body=body) for number in range(400)]
     clients = [client()]
 
-    answer = validate(events, clients, contract)
+    answer = _validate(events, clients, contract)
 
-    assert [len(_violations(rejected)) for rejected in answer["rejected"]] == [1] * 400
+    assert [len(_violations(rejected)) for rejected in answer["withheld"]] == [1] * 400
     assert len(json.dumps(answer)) <= budget(clients)
-    (alone,) = validate(events[:1], clients, contract)["rejected"]
-    assert _violations(answer["rejected"][0]) == _violations(alone)[:1]
+    (alone,) = _validate(events[:1], clients, contract)["withheld"]
+    assert _violations(answer["withheld"][0]) == _violations(alone)[:1]
     assert len(_violations(alone)) > 1
 
 
 def test_nothing_in_makes_nothing_out(contract):
-    """No events make no lanes and no rejections."""
-    assert validate([], [], contract) == {"lanes": [], "rejected": [], "counts": {"valid": 0, "rejected": 0}}
+    """No events make no lanes, and nothing is withheld."""
+    assert _validate([], [], contract) == {
+        "lanes": [], "withheld": [], "counts": {"valid": 0, "rejected": 0, "behind": 0},
+    }  # fmt: skip
 
 
 def test_the_entry_names_the_event_and_its_place(contract):
     """A client can drop repeats itself: the entry's attributes are the event id and the sequence number."""
-    (lane,) = validate([event_input(5)], [], contract)["lanes"]
+    (lane,) = _validate([event_input(5)], [], contract)["lanes"]
 
     attributes = entries_of(lane)[0]["MessageAttributes"]
     assert {name: attribute["StringValue"] for name, attribute in attributes.items()} == {
