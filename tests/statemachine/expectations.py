@@ -7,7 +7,10 @@ from tests.statemachine.cases import DELIVER, REDRIVE
 CLIENT = {"name": "original", "queueUrl": "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo"}
 FAR, PASSED = "2999-12-31T23:59:59Z", "2020-01-01T00:00:00Z"
 
-_BATCH = {"batch": {"events": [{"eventId": "1"}]}, "clients": [CLIENT], "storesDeadline": FAR, "deadline": FAR}
+_BATCH = {
+    "batch": {"events": [{"eventId": "1"}]}, "clients": [CLIENT], "released": False,
+    "storesDeadline": FAR, "deadline": FAR,
+}  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -29,14 +32,16 @@ _CALLED = ["Waves To Send?", "Send Wave"]
 _ONE_WAVE_SENT = [*_CALLED, "All Accepted?"]
 _REFUSED = [*_CALLED, "All Accepted?", "Send Refused Alone", "Send Refused Event"]
 
-_VALIDATED = ["Validate Events", "Any Rejected?"]
+_VALIDATED = ["Validate Events", "Find Held Sequences", "Held At Gate?"]
 _WRITTEN = ["Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN, "Lane Written"]
-_FOUND = ["Find Parked Sequences", "Stores In Time?", "Deliver To Clients"]
-_UP_TO_CLIENT = [*_VALIDATED, *_WRITTEN, *_FOUND, "Needs Selection?"]
+_IN_TIME = ["Stores In Time?", "Deliver To Clients"]
+_UP_TO_CLIENT = [*_VALIDATED, *_WRITTEN, *_IN_TIME, "Needs Selection?"]
 _UP_TO_SEND = [*_UP_TO_CLIENT, "Send Lanes"]
-_LANE_SENT = ["Lane Sent", "Client Served", "Batch Handled"]
+_CLIENT_SERVED = ["Client Served", "Withheld Left?"]
+_LANE_SENT = ["Lane Sent", *_CLIENT_SERVED, "Batch Handled"]
 _LANE_LEFT = ["Waves To Send?", *_LANE_SENT]
-_DELIVERED = ["Send Lanes", *_ONE_WAVE_SENT, *_LANE_SENT]
+_SENT = ["Send Lanes", *_ONE_WAVE_SENT, "Lane Sent", *_CLIENT_SERVED]
+_DELIVERED = [*_SENT, "Batch Handled"]
 
 _DELIVERIES = {
     "AllDelivered": Case([*_UP_TO_CLIENT, *_DELIVERED]),
@@ -45,24 +50,34 @@ _DELIVERIES = {
             *_VALIDATED,
             "Write To Fan-Out Queue",
             *[*_ONE_WAVE_WRITTEN, "Next Wave To Write"] * 2, *_ONE_WAVE_WRITTEN, "Lane Written",
-            *_FOUND, "Needs Selection?",
+            *_IN_TIME, "Needs Selection?",
             "Send Lanes", *[*_ONE_WAVE_SENT, "Next Wave"] * 2, *_ONE_WAVE_SENT, *_LANE_SENT,
         ]
     ),
     "NothingToDeliver": Case(
-        [*_VALIDATED, "Write To Fan-Out Queue", *_FOUND, "Needs Selection?", "Send Lanes", "Client Served",
+        [*_VALIDATED, "Write To Fan-Out Queue", *_IN_TIME, "Needs Selection?", "Send Lanes",
+         *_CLIENT_SERVED, "Batch Handled"]
+    ),
+    "NoClients": Case(
+        [*_VALIDATED, *_WRITTEN, *_IN_TIME, "Withheld Left?", "Batch Handled"], given=_BATCH | {"clients": []}
+    ),
+    "RejectedHeldAtGate": Case(
+        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_DELIVERED]
+    ),
+    "FollowersHeldAtGate": Case(
+        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_DELIVERED]
+    ),
+    "RestHeldAtGate": Case(
+        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_SENT, "Hold Rest At Gate",
          "Batch Handled"]
     ),
-    "NoClients": Case([*_VALIDATED, *_WRITTEN, *_FOUND, "Batch Handled"], given=_BATCH | {"clients": []}),
-    "RejectedQuarantined": Case(
-        [*_VALIDATED, "Quarantine Rejected Events", "Quarantine Event", *_WRITTEN, *_FOUND, "Needs Selection?",
-         *_DELIVERED]
+    "GateDown": Case([*_VALIDATED, "Hold At Gate"], {"Hold At Gate": 5}, error="HeldEventsUnavailableError"),
+    "GateDownForTheRest": Case(
+        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_SENT, "Hold Rest At Gate"],
+        {"Hold Rest At Gate": 5},
+        error="HeldEventsUnavailableError",
     ),
-    "QuarantineDown": Case(
-        [*_VALIDATED, "Quarantine Rejected Events", "Quarantine Event"],
-        {"Quarantine Event": 5},
-        error="Sqs.KmsThrottledException",
-    ),
+    "Released": Case([*_UP_TO_CLIENT, *_SENT, "Batch Released"], given=_BATCH | {"released": True}),
     "ValidatorThrottledThenValidates": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Validate Events": 3}),
     "ValidatorDown": Case(["Validate Events"], {"Validate Events": 5}, error="Lambda.ServiceException"),
     "FanOutThrottledThenWritten": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Write Wave": 3}),
@@ -71,7 +86,7 @@ _DELIVERIES = {
             *_VALIDATED, "Write To Fan-Out Queue",
             "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
             "Waves Left To Write?", "Lane Written",
-            *_FOUND, "Needs Selection?", *_DELIVERED,
+            *_IN_TIME, "Needs Selection?", *_DELIVERED,
         ],
         {"Write Refused Event": 2},
     ),
@@ -81,7 +96,7 @@ _DELIVERIES = {
             "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
             "Waves Left To Write?", "Next Wave To Write",
             *_ONE_WAVE_WRITTEN, "Next Wave To Write", *_ONE_WAVE_WRITTEN, "Lane Written",
-            *_FOUND, "Needs Selection?",
+            *_IN_TIME, "Needs Selection?",
             "Send Lanes", *[*_ONE_WAVE_SENT, "Next Wave"] * 2, *_ONE_WAVE_SENT, *_LANE_SENT,
         ],
         {"Write Refused Event": 2},
@@ -91,21 +106,21 @@ _DELIVERIES = {
         {"Write Wave": 5},
         error="Sqs.SqsException",
     ),
-    "ParkedTableDown": Case(
-        [*_VALIDATED, *_WRITTEN, "Find Parked Sequences"],
-        {"Find Parked Sequences": 5},
+    "HeldTableDown": Case(
+        ["Validate Events", "Find Held Sequences"],
+        {"Find Held Sequences": 5},
         error="DynamoDb.InternalServerErrorException",
     ),
-    "ClientHasParkedSequences": Case([*_UP_TO_CLIENT, "Select Events", *_DELIVERED], parked=1),
+    "ClientHasHeldSequences": Case([*_UP_TO_CLIENT, "Select Events", *_DELIVERED], parked=1),
     "SelectionDown": Case(
         [*_UP_TO_CLIENT, "Select Events"], {"Select Events": 5}, error="HeldEventsUnavailableError"
     ),
     "ClientThrottledThenAccepted": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Send Wave": 3}),
     "ClientQueueMissing": Case(
-        [*_UP_TO_SEND, *_CALLED, "Park Wave", *_LANE_LEFT], {"Send Wave": 1}, parked=2
+        [*_UP_TO_SEND, *_CALLED, "Wave Refused", "Park Events", *_LANE_LEFT], {"Send Wave": 1}, parked=2
     ),
     "ClientAccessRefused": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Park Wave", *_LANE_LEFT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Wave Refused", "Park Events", *_LANE_LEFT],
         {"Send Wave": 1},
         parked=2,
     ),
@@ -118,12 +133,12 @@ _DELIVERIES = {
         {"Send Wave": 1, "Send Wave Again": 1},
     ),
     "ClientFaultForGood": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_LEFT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Wave Refused", "Park Events", *_LANE_LEFT],
         {"Send Wave": 1, "Send Wave Again": 3},
         parked=2,
     ),
     "ClientFaultThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Park Wave", *_LANE_LEFT],
+        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Wave Refused", "Park Events", *_LANE_LEFT],
         {"Send Wave": 1, "Send Wave Again": 1},
         parked=2,
     ),
@@ -131,102 +146,109 @@ _DELIVERIES = {
         [*_UP_TO_SEND, *_REFUSED, "Any Refused For Good?", "Next Wave", *_LANE_LEFT], {"Send Refused Event": 2}
     ),
     "ClientPartlyRefusedForGood": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_LEFT],
+        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events", *_LANE_LEFT],
         {"Send Refused Event": 4},
         parked=1,
     ),
     "ClientPartlyRefusedThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events", *_LANE_LEFT],
+        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events", *_LANE_LEFT],
         {"Send Refused Event": 1},
         parked=1,
     ),
     "StoresTooSlow": Case(
-        [*_VALIDATED, *_WRITTEN, "Find Parked Sequences", "Stores In Time?", "Stores Too Slow"],
+        [*_VALIDATED, *_WRITTEN, "Stores In Time?", "Stores Too Slow"],
         error="StoresTooSlow",
         given=_BATCH | {"storesDeadline": PASSED},
     ),
     "ClientTooSlow": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Out Of Time", "Park Wave", *_LANE_LEFT],
+        [*_UP_TO_SEND, "Waves To Send?", "Out Of Time", "Wave Refused", "Park Events", *_LANE_LEFT],
         parked=2,
         given=_BATCH | {"deadline": PASSED},
     ),
     "ParkingDown": Case(
-        [*_UP_TO_SEND, *_CALLED, "Park Wave"],
-        {"Park Wave": 5},
+        [*_UP_TO_SEND, *_CALLED, "Wave Refused", "Park Events"],
+        {"Park Events": 5},
         error="HeldEventsUnavailableError",
     ),
     "ParkingOfRefusedDown": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Refused Events"],
-        {"Park Refused Events": 5},
+        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events"],
+        {"Park Events": 5},
         error="HeldEventsUnavailableError",
     ),
 }  # fmt: skip
 
 _REDRIVE: dict[str, Any] = {"client": "original"}
+_RELEASE: dict[str, Any] = {"gate": True}
 _DISCARD = {"client": "original", "action": "discard", "mark": "AFC F7", "reason": "sent by hand", "by": "jo"}
+_CONTINUED: dict[str, Any] = {
+    "continued": {
+        "request": {
+            "recipient": "original", "atGate": False, "groupId": "", "action": "redrive", "all": False, "eventId": "",
+            "reason": "", "by": "", "dryRun": False, "discarded": 0, "more": False, "queueUrl": CLIENT["queueUrl"],
+        },
+        "page": {
+            "lanes": [["AFC%20F7", "BIG%201"]], "after": "BIG%201", "listed": False, "turn": 45, "pause": False,
+        },
+        "totals": {"sequences": 2, "delivered": 0, "stoppedSequences": 0, "errors": []},
+        "lanes": [{"groupIds": ["AFC%20F7"], "delivered": 1, "stopped": []}],
+    },
+    "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn:aws:states:eu-west-2:123456789012:execution:redrive:1",
+}  # fmt: skip
 
-_CHECKED = ["Check Request", "Dry Run?", "Discard?"]
-_PAGE = ["List Sequences", "Turn To Page", "Redrive Lanes"]
-_CONCLUDED = ["More Sequences?", "Conclude Redrive"]
-_LANE_REDRIVEN = ["Sequences Left?", "Redrive Lane", "Sequences Left?", "Lane Redriven"]
+_CHECKED = ["Continued?", "Check Request", "Dry Run?", "Discard?"]
+_LISTED = ["List Sequences", "Sequences Left?"]
+_REDRIVEN = [*_LISTED, "Turn To Page", "Redrive Lanes", "At Gate?", "Redrive Lane"]
+_RELEASED = [*_LISTED, "Turn To Page", "Redrive Lanes", "At Gate?", "Release Lane"]
+_CONCLUDED = [*_LISTED, "Conclude Redrive"]
 
 _REDRIVES = {
-    "AllRedriven": Case(
-        [
-            *_CHECKED, "Start At First", *_PAGE,
-            "Sequences Left?", "Redrive Lane", *_LANE_REDRIVEN,
-            *_CONCLUDED,
-        ],
-        given=_REDRIVE,
-    ),
-    "TwoPages": Case(
-        [
-            *_CHECKED, "Start At First", *_PAGE, *_LANE_REDRIVEN,
-            "More Sequences?", *_PAGE, *_LANE_REDRIVEN,
-            *_CONCLUDED,
-        ],
-        given=_REDRIVE,
-    ),
+    "AllRedriven": Case([*_CHECKED, "Start At First", *_REDRIVEN, *_CONCLUDED], given=_REDRIVE),
+    "TwoTurns": Case([*_CHECKED, "Start At First", *_REDRIVEN, *_REDRIVEN, *_CONCLUDED], given=_REDRIVE),
     "SequenceStopped": Case(
-        [*_CHECKED, "Start At First", *_PAGE, *_LANE_REDRIVEN, *_CONCLUDED],
-        {"Conclude Redrive": 2},
-        given=_REDRIVE,
+        [*_CHECKED, "Start At First", *_REDRIVEN, *_CONCLUDED], {"Conclude Redrive": 2}, given=_REDRIVE
     ),
     "LaneDown": Case(
-        [*_CHECKED, "Start At First", *_PAGE, "Sequences Left?", "Redrive Lane", "Lane Stopped", *_CONCLUDED],
-        {"Redrive Lane": 5},
-        given=_REDRIVE,
+        [*_CHECKED, "Start At First", *_REDRIVEN, "Lane Stopped", *_CONCLUDED], {"Redrive Lane": 5}, given=_REDRIVE
+    ),
+    "Release": Case([*_CHECKED, "Start At First", *_RELEASED, *_CONCLUDED], given=_RELEASE),
+    "ReleaseDown": Case(
+        [*_CHECKED, "Start At First", *_RELEASED, "Lane Stopped", *_CONCLUDED], {"Release Lane": 5}, given=_RELEASE
+    ),
+    "BatchNotReleased": Case(
+        [*_CHECKED, "Start At First", *_RELEASED, "Lane Stopped", *_CONCLUDED], {"Release Lane": 1}, given=_RELEASE
     ),
     "DryRun": Case(
-        ["Check Request", "Dry Run?", "Describe Effect"], {"Describe Effect": 2}, given=_REDRIVE | {"dryRun": True}
+        ["Continued?", "Check Request", "Dry Run?", "Describe Effect"],
+        {"Describe Effect": 2},
+        given=_REDRIVE | {"dryRun": True},
     ),
     "Discard": Case(
-        [*_CHECKED, "Discard Events", "More To Discard?", "Start At First", *_PAGE, *_LANE_REDRIVEN, *_CONCLUDED],
+        [*_CHECKED, "Discard Events", "More To Discard?", "Start At First", *_REDRIVEN, *_CONCLUDED],
         {"Discard Events": 2},
         given=_DISCARD,
     ),
     "DiscardInTwoSteps": Case(
-        [
-            *_CHECKED,
-            *["Discard Events", "More To Discard?"] * 2,
-            "Start At First", *_PAGE, *_LANE_REDRIVEN, *_CONCLUDED,
-        ],
+        [*_CHECKED, *["Discard Events", "More To Discard?"] * 2, "Start At First", *_CONCLUDED],
         given=_DISCARD | {"all": True},
     ),
+    "ContinuedAnew": Case(
+        [*_CHECKED, "Start At First", *_REDRIVEN, *_LISTED, "Continue Anew"], {"Continue Anew": 2}, given=_REDRIVE
+    ),
+    "TakenOver": Case(["Continued?", "Take Over", *_REDRIVEN, *_CONCLUDED], given=_CONTINUED),
     "BadRequest": Case(
-        ["Check Request"],
+        ["Continued?", "Check Request"],
         {"Check Request": 1},
         error="RedriveRequestError",
         given=_REDRIVE | {"action": "delete"},
     ),
     "UnknownClient": Case(
-        ["Check Request"], {"Check Request": 1}, error="UnknownClientError", given={"client": "nobody"}
+        ["Continued?", "Check Request"], {"Check Request": 1}, error="UnknownClientError", given={"client": "nobody"}
     ),
     "TableDown": Case(
-        ["Check Request"], {"Check Request": 5}, error="HeldEventsUnavailableError", given=_DISCARD
+        ["Continued?", "Check Request"], {"Check Request": 5}, error="HeldEventsUnavailableError", given=_DISCARD
     ),
-    "NothingParked": Case(
-        [*_CHECKED, "Start At First", *_PAGE, *_CONCLUDED], {"List Sequences": 2}, given=_REDRIVE
+    "NothingHeld": Case(
+        [*_CHECKED, "Start At First", *_CONCLUDED], {"List Sequences": 2}, given=_REDRIVE
     ),
 }  # fmt: skip
 

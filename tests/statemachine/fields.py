@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from botocore.model import ListShape, MapShape, StructureShape
 
 from tests.statemachine.definitions import Definition, State
-from tests.statemachine.rules import operation_of
+from tests.statemachine.rules import START_EXECUTION, operation_of
 
 
 class Items(NamedTuple):
@@ -26,6 +26,7 @@ Shape: TypeAlias = "dict[str, Shape] | Items | None"
 _PATH = re.compile(r"\$\$?(?:\.\w+|\[[\d*]+])*")
 _STEP = re.compile(r"\.(\w+)|\[([\d*]+)]")
 _INVOCATION: Shape = {"Payload": None, "StatusCode": {}, "ExecutedVersion": {}}
+_STARTED: Shape = {"ExecutionArn": {}, "StartDate": {}}
 _CAUGHT: Shape = {"Error": {}, "Cause": {}}
 
 
@@ -96,7 +97,9 @@ class _Walk:
             case "Task":
                 self._fill(state["Parameters"], given)
                 operation = operation_of(state)
-                return _shape_of(operation.model.output_shape) if operation else _INVOCATION
+                if operation:
+                    return _shape_of(operation.model.output_shape)
+                return _STARTED if state["Resource"] == START_EXECUTION else _INVOCATION
             case _ if "Result" in state:
                 return _constant(state["Result"])
             case _:
@@ -115,7 +118,12 @@ class _Walk:
         return None if expression.startswith("States.") else shapes[0]
 
     def _context(self) -> Shape:
-        return {"Map": {"Item": {"Value": self._item, "Index": {}}}, "State": {"Name": {}, "EnteredTime": {}}}
+        return {
+            "Execution": {"Id": {}, "Name": {}, "Input": None, "StartTime": {}, "RoleArn": {}},
+            "StateMachine": {"Id": {}, "Name": {}},
+            "State": {"Name": {}, "EnteredTime": {}},
+            "Map": {"Item": {"Value": self._item, "Index": {}}},
+        }
 
     def _look_up(self, given: Shape, path: str) -> Shape:
         shape = self._context() if path.startswith("$$") else given

@@ -29,10 +29,14 @@ _LAMBDA_ERRORS = {
     f"Lambda.{name}"
     for name in ("ServiceException", "AWSLambdaException", "SdkClientException", "TooManyRequestsException", "Unknown")
 } | {"Sandbox.Timedout"}
+# The optimised integrations name what is no shape of its own as the AWS SDK for Java 1.x did.
+_STEP_FUNCTIONS_ERRORS = {"AWSStepFunctionsException", "SdkClientException"}
 # Errors that stay until somebody mends the queue, its key or a policy (SQS API Reference, SendMessageBatch).
 _PERMANENT = re.compile(
     r"Sqs\.(QueueDoesNotExist|InvalidAddress|InvalidSecurity|UnsupportedOperation|Kms(?!Throttled)\w+)Exception"
 )
+
+START_EXECUTION = "arn:aws:states:::states:startExecution"
 
 _SDK = botocore.session.get_session()
 
@@ -228,6 +232,11 @@ def operation_of(state: State) -> Operation | None:
 def errors_of(state: State) -> set[str]:
     """Return the names of the errors that a Task can end with, other than those of Step Functions itself."""
     operation = operation_of(state)
+    if state.get("Resource") == START_EXECUTION:
+        model = _SDK.get_service_model("stepfunctions").operation_model("StartExecution")
+        return {
+            f"StepFunctions.{name}" for name in _STEP_FUNCTIONS_ERRORS | {shape.name for shape in model.error_shapes}
+        }
     if operation is None:
         return _LAMBDA_ERRORS | _application_errors() if "lambda:invoke" in state.get("Resource", "") else set()
     # Step Functions names them as the AWS SDK for Java 2.x does: the shape, with one "Exception" at its end.

@@ -97,7 +97,7 @@ def test_ministack_still_compares_no_times_of_an_input():
     ("changes", "told"),
     [
         ({"error": "States.Timeout"}, "ended ('SUCCEEDED', ''), not ('FAILED', 'States.Timeout')"),
-        ({"way": ["Validate Events"]}, "came by ['Validate Events', 'Any Rejected?'"),
+        ({"way": ["Validate Events"]}, "came by ['Validate Events', 'Find Held Sequences'"),
     ],
 )
 def test_a_difference_is_told(run: Run, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], told: str):
