@@ -12,12 +12,17 @@ import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cfnlint.api  # type: ignore[import-untyped]
 import pytest
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
+from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS
+from mark_event_queue.domain.batches import RELEASE
+from mark_event_queue.domain.rejected import RejectedEvents
+from tests.held_table import create_table
 from tests.statemachine.definitions import load, tasks
 from tests.template.translation import (
     REGION,
@@ -83,16 +88,30 @@ def test_outputs_are_those_that_others_read(template: Template):
     """The names of the outputs are what people, scripts and clients' stacks rely on."""
     assert template["Outputs"].keys() >= {
         "QueueName", "QueueARN", "ClientQueueName", "ClientQueueARN",
-        "StateMachineArn", "QuarantineQueueUrl", "ParkedEventsTableName", "ClientsPath",
+        "StateMachineArn", "RedriveStateMachineArn", "ParkedEventsTableName", "ClientsPath",
     }  # fmt: skip
 
 
 def test_parameters_have_the_known_names_and_defaults(template: Template):
     """A deployment needs no parameter, and those that there are have the documented names."""
     assert template["Parameters"].keys() == {
-        "EventStreamArn", "BatchSize", "LogExecutionData", "ExecutionLogLevel", "PythonRuntime", "Architecture",
+        "EventStreamArn", "BatchSize", "RejectedEvents", "LogExecutionData", "ExecutionLogLevel", "PythonRuntime",
+        "Architecture",
     }  # fmt: skip
     assert all("Default" in parameter for parameter in template["Parameters"].values())
+
+
+def test_marks_are_held_unless_somebody_wants_them_to_pass(template: Template):
+    """Order is the default; the parameter has the words that the functions know, and reaches all that judge or hold."""
+    parameter = template["Parameters"]["RejectedEvents"]
+    assert parameter["Default"] == RejectedEvents.HOLD_MARK
+    assert parameter["AllowedValues"] == [*RejectedEvents]
+    set_for = {
+        name
+        for name, function in of_type(template, "AWS::Lambda::Function").items()
+        if function["Environment"]["Variables"].get("REJECTED_EVENTS") == {"Ref": "RejectedEvents"}
+    }
+    assert set_for == {"ValidatorFunction", "GateFunction", "ReleaseFunction"}
 
 
 @both_templates
@@ -193,23 +212,32 @@ _NEEDS = {
     "aws-sdk:sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
     "aws-sdk:sqs:sendMessageBatch": ("sqs:SendMessage", "QueueUrl"),
     "aws-sdk:dynamodb:query": ("dynamodb:Query", "TableName"),
+    "states:startExecution": ("states:StartExecution", "StateMachineArn"),
 }
 _CLIENT_QUEUES = {
     "Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:MarkFanOutClient*.fifo",
 }
 
 
-def _needed_by(definition: dict[str, Any], replacements: dict[str, Any]) -> set[tuple[str, str]]:
+def _needed_by(machine: dict[str, Any], definition: dict[str, Any]) -> set[tuple[str, str]]:
+    replacements = machine["DefinitionSubstitutions"]
     needed = set()
     for task in tasks(definition).values():
         action, parameter = _NEEDS[task["Resource"].removeprefix("arn:aws:states:::")]
         value = task["Parameters"].get(parameter)
         if value is None:
-            needed.add((action, json.dumps(_CLIENT_QUEUES)))  # from the client's registration
+            itself = task["Parameters"][f"{parameter}.$"] == "$$.StateMachine.Id"
+            needed.add((action, json.dumps(_arn_by_name(machine) if itself else _CLIENT_QUEUES)))
             continue
         replacement = replacements[re.fullmatch(r"\$\{(\w+)}", value)[1]]  # type: ignore[index]
         needed.add((action, json.dumps(arn(replacement["Ref"]) if "Ref" in replacement else replacement)))
     return needed
+
+
+def _arn_by_name(machine: dict[str, Any]) -> dict[str, str]:
+    """Return a machine's ARN by its name: its own role cannot refer to it, since it refers to its role."""
+    name = machine["StateMachineName"]["Fn::Sub"]
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:stateMachine:{name}"}
 
 
 @every_machine
@@ -223,7 +251,7 @@ def test_machine_may_do_what_its_definition_does_and_no_more(template: Template,
         if action not in _MACHINE_TRACING | _LOG_DELIVERY
     }
     assert _machine(template, machine)["RoleArn"] == arn(f"{machine}Role")
-    assert allowed == _needed_by(_definition(machine), _machine(template, machine)["DefinitionSubstitutions"])
+    assert allowed == _needed_by(_machine(template, machine), _definition(machine))
 
 
 @every_machine
@@ -233,13 +261,55 @@ def test_machine_may_log_and_trace(template: Template, machine: str):
     assert actions >= _LOG_DELIVERY | _MACHINE_TRACING
 
 
-def test_machine_reads_only_who_has_parked_events(template: Template):
-    """Of the table of parked events the machine reads the list of clients, never an event."""
+def test_machine_reads_only_of_whom_anything_is_held(template: Template):
+    """Of the table of what waits the machine reads the list of recipients, never an event."""
     (query,) = [statement for statement in granted(template, MACHINE_ROLE) if statement.actions == ["dynamodb:Query"]]
-    assert query.body["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["CLIENTS"]}}
-    read = DEFINITION["States"]["Find Parked Sequences"]["Parameters"]
-    assert read["KeyConditionExpression"] == "pk = :clients"
-    assert read["ExpressionAttributeValues"] == {":clients": {"S": "CLIENTS"}}
+    assert query.body["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [RECIPIENTS]}}
+    read = DEFINITION["States"]["Find Held Sequences"]["Parameters"]
+    assert read["KeyConditionExpression"] == "pk = :recipients"
+    assert read["ExpressionAttributeValues"] == {":recipients": {"S": RECIPIENTS}}
+
+
+# What each call of the table needs (DynamoDB Developer Guide, IAM for transactions: those of the single operations).
+_HOLDING = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+_LOOKING = {"dynamodb:GetItem", "dynamodb:Query"}
+_LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+
+
+@pytest.mark.parametrize(
+    ("function", "actions"),
+    [
+        ("GateFunction", {"dynamodb:BatchGetItem"} | _HOLDING),
+        ("SelectFunction", {"dynamodb:BatchGetItem"} | _HOLDING),
+        ("ParkFunction", _HOLDING),
+        ("RedriveFunction", _LOOKING | _LETTING_GO | {"dynamodb:PutItem"}),  # a discard is put on record
+        ("ReleaseFunction", _LOOKING | _LETTING_GO),
+        ("SurveyFunction", {"dynamodb:Query"}),
+    ],
+)
+def test_functions_do_with_the_table_what_they_are_for_and_no_more(
+    template: Template, function: str, actions: set[str]
+):
+    """Whoever holds cannot let go, whoever releases can give nothing up on record, whoever surveys only looks."""
+    statements_of_table = [
+        statement
+        for statement in granted(template, f"{function}Role")
+        if statement.actions[0] in _HOLDING | _LOOKING | _LETTING_GO | {"dynamodb:BatchGetItem"}
+    ]
+    of_table = [one for one in statements_of_table if one.resources == [arn("ParkedEventsTable")]]
+    assert {statement.actions[0] for statement in of_table} == actions
+    index = {"Fn::Sub": f"${{ParkedEventsTable.Arn}}/index/{OLDEST_FIRST}"}
+    beside = [(one.actions[0], one.resources) for one in statements_of_table if one not in of_table]
+    assert beside == ([("dynamodb:Query", [index])] if function == "SurveyFunction" else [])
+
+
+def test_release_starts_this_machine_for_these_clients(template: Template):
+    """The release's role is bound to the one machine and the one path, and may send to no queue itself."""
+    allowed = {statement.actions[0]: statement.resources for statement in granted(template, "ReleaseFunctionRole")}
+    path = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${AWS::StackName}/clients"
+    assert allowed["states:StartSyncExecution"] == [{"Ref": MACHINE}]
+    assert allowed["ssm:GetParametersByPath"] == [{"Fn::Sub": path}]
+    assert "sqs:SendMessage" not in allowed
 
 
 def test_converter_starts_this_machine_and_reads_these_clients(template: Template):
@@ -255,13 +325,12 @@ def test_converter_starts_this_machine_and_reads_these_clients(template: Templat
     }
 
 
-@pytest.mark.parametrize("queue", ["FanOutQueue", "QuarantineQueue"])
-def test_only_the_machine_writes_to_its_own_queues(template: Template, queue: str):
-    """What is in the fan-out queue was validated, what is in quarantine was rejected: by nobody else."""
+def test_only_the_machine_writes_to_the_fan_out_queue(template: Template):
+    """What is in it was validated: by nobody else."""
     denials = [
         statement.body
         for statement in statements(template)
-        if statement.owner == f"{queue}Policy" and statement.body["Sid"] == "DenyEveryOtherWriter"
+        if statement.owner == "FanOutQueuePolicy" and statement.body["Sid"] == "DenyEveryOtherWriter"
     ]
     assert denials == [
         {
@@ -269,7 +338,7 @@ def test_only_the_machine_writes_to_its_own_queues(template: Template, queue: st
             "Effect": "Deny",
             "Principal": "*",
             "Action": "sqs:SendMessage",
-            "Resource": arn(queue),
+            "Resource": arn("FanOutQueue"),
             "Condition": {"ArnNotEquals": {"aws:PrincipalArn": arn(MACHINE_ROLE)}},
         }
     ]
@@ -310,8 +379,33 @@ def test_queues_refuse_plain_http(name: str, queue: str):
     }
 
 
+def test_nothing_is_left_of_a_queue_for_what_is_rejected(template: Template):
+    """What breaks the contract is held in the table, without a time limit; no queue takes it."""
+    assert "QuarantineQueue" not in json.dumps(template)
+    assert "QuarantineQueue" not in (ROOT / MACHINES[MACHINE]["DefinitionUri"]).read_text("utf-8")
+    assert of_type(template, "AWS::SQS::Queue").keys() == {"FanOutQueue", "ClientQueue"}
+
+
+def test_nothing_that_waits_expires(template: Template):
+    """The table has no time to live."""
+    assert "TimeToLiveSpecification" not in of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
+
+
+def test_the_oldest_of_each_recipient_is_found_by_an_index(template: Template):
+    """The index has the sequences of each recipient by age, and no event of them: the tests' own table is the same."""
+    table = of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
+    (index,) = table["GlobalSecondaryIndexes"]
+    made: dict[str, Any] = {}
+    create_table(SimpleNamespace(create_table=made.update), "held")
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert [index] == made["GlobalSecondaryIndexes"]
+    assert {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")} == {
+        name: made[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")
+    }
+
+
 def test_parked_events_are_encrypted_and_can_be_restored(template: Template):
-    """The table of parked events is encrypted with a key of KMS and has point-in-time recovery."""
+    """The table of what waits is encrypted with a key of KMS and has point-in-time recovery."""
     table = of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
     assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
@@ -335,7 +429,7 @@ def test_undelivered_records_are_private(template: Template):
     ]
 
 
-@pytest.mark.parametrize("store", ["UndeliveredRecordsBucket", "ParkedEventsTable", "QuarantineQueue"])
+@pytest.mark.parametrize("store", ["UndeliveredRecordsBucket", "ParkedEventsTable"])
 def test_undelivered_events_outlive_the_stack(template: Template, store: str):
     """What was not delivered is nowhere else for long: deleting the stack does not delete it."""
     resource = template["Resources"][store]
@@ -414,6 +508,19 @@ def test_two_redrives_at_once_end_well_within_the_window_of_the_queues(template:
     assert _function(template, "RedriveFunction")["Timeout"] <= 60
 
 
+def test_two_releases_at_once_end_within_the_window_of_the_queues(template: Template):
+    """What one of them sends late, the other may have sent before: queues drop repeats for five minutes.
+
+    A batch begins only while the invocation has time for the wait for it: the events in hand are then at
+    most as old as the invocation. Its waves start before the delivery's deadline: in half of that window,
+    so that the other half is left for what the earlier release does between sending and forgetting.
+    """
+    function = _function(template, "ReleaseFunction")["Timeout"]
+    last_start = function - READ_TIMEOUT_SECONDS
+    assert last_start > 0
+    assert last_start + RELEASE.delivery_seconds < 5 * 60 / 2
+
+
 @every_machine
 def test_no_task_gives_up_on_a_function_that_still_runs(template: Template, machine: str):
     """A Lambda Task waits at least as long as the function may take."""
@@ -478,7 +585,7 @@ def test_handlers_start_with_nothing_but_these_settings(template: Template, func
     """The handler can be imported and called in a process that has the template's environment and no other."""
     properties = _function(template, function)
     module, _, name = properties["Handler"].rpartition(".")
-    settings = {name: str(value) for name, value in properties["Environment"]["Variables"].items()}
+    settings = {name: _value(template, value) for name, value in properties["Environment"]["Variables"].items()}
     if "SCHEMAS_FOLDER" in settings:  # where Lambda unpacks the layer
         settings["SCHEMAS_FOLDER"] = settings["SCHEMAS_FOLDER"].replace("/opt", str(ROOT / "schemas"))
     result = subprocess.run(
@@ -490,6 +597,12 @@ def test_handlers_start_with_nothing_but_these_settings(template: Template, func
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+def _value(template: Template, setting: Any) -> str:
+    """Return a setting as a stack without parameters has it; what is known to AWS alone, as some text."""
+    parameter = template["Parameters"].get(setting["Ref"], {}) if isinstance(setting, dict) and "Ref" in setting else {}
+    return str(parameter.get("Default", setting))
 
 
 def _required_by(module: str) -> set[str]:
