@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from mark_event_queue.domain.batches import LIVE, RELEASE, Timing, input_of, pack
+from mark_event_queue.domain.lanes import WAVE_SIZE
+from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, TURNS_PER_EXECUTION
 from tests.builders import NOW
 from tests.statemachine import rules
 from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, scopes, substitutions, tasks
@@ -143,6 +145,28 @@ def test_no_single_task_can_outlast_the_execution(file: Path):
         for name, task in tasks(definition).items()
         if patience(task) >= definition["TimeoutSeconds"]
     } == {}
+
+
+# Step Functions Developer Guide, quotas: events in the history of a Standard execution.
+_HISTORY_EVENTS = 25_000
+
+
+def _history_events(state: dict[str, Any]) -> int:
+    """Return the most events that a visit of a state without states in it leaves: entered, exited, three a try."""
+    tries = 1 + sum(retrier["MaxAttempts"] for retrier in state.get("Retry", ()))
+    return 2 + 3 * tries if state["Type"] == "Task" else 2
+
+
+def test_the_turns_of_an_execution_fit_into_its_history():
+    """With every Task tried as often as can be, and every lane stopped, half of a history is left for a discard."""
+    definition = load(_file("redrive-events.asl.json"))
+    machine, lane = scopes(definition)
+    lanes = SEQUENCES_PER_TURN // WAVE_SIZE
+    of_lane = sum(_history_events(lane.states[name]) for name in ("At Gate?", "Release Lane", "Lane Stopped"))
+    around = sum(
+        _history_events(machine.states[name]) for name in ("List Sequences", "Sequences Left?", "Turn To Page")
+    )
+    assert TURNS_PER_EXECUTION * (around + 4 + lanes * (2 + of_lane)) < _HISTORY_EVENTS / 2
 
 
 # ----------------------------------------------------------------------------------------------------------------------
