@@ -64,9 +64,11 @@ from moto.stepfunctions.parser.mocking.mock_config import (
 )
 
 from tests.statemachine.cases import CASES, RESPONSES, first_and_last
+from tests.statemachine.definitions import Definition, tasks
 
 _ROLE = "arn:aws:iam::123456789012:role/machine"
 _ARN = "arn:aws:states:eu-west-2:123456789012"
+_PATIENCE_SECONDS = 3600
 
 
 @dataclass
@@ -139,9 +141,9 @@ def run(
     """Run one Express execution to its end.
 
     A state that the case does not mention calls its service by the client that `client_for` gives. The
-    states are entered at the times that `clock` tells.
+    states are entered at the times that `clock` tells; no Task is given up for the time that it really takes.
     """
-    worker = _Worker(_details(json.dumps(definition), given), _Quiet(), None, {}, case)
+    worker = _Worker(_details(json.dumps(_patient(definition)), given), _Quiet(), None, {}, case)
     execution = Execution("FAILED")
     with _services(client_for), _time(clock), mended(execution.waits):
         worker.start()
@@ -153,6 +155,14 @@ def run(
         execution.error, execution.cause = ended.error["error"], ended.error.get("cause", "")
     _read(json.loads(json.dumps(environment.event_manager.get_event_history(), default=str)), execution)
     return execution
+
+
+def _patient(definition: Definition) -> Definition:
+    """Return the definition with time limits that no machine is too slow for, however much else runs on it."""
+    copied: Definition = json.loads(json.dumps(definition))
+    for limited in (copied, *tasks(copied).values()):
+        limited["TimeoutSeconds"] = _PATIENCE_SECONDS
+    return copied
 
 
 @contextmanager
