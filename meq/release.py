@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from mark_event_queue.adapters.clients import Client, Clients
+from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import Executions
 from mark_event_queue.converter.conversion import input_of
 from mark_event_queue.domain.batches import Batch, split
 from mark_event_queue.domain.budget import budget
+from mark_event_queue.domain.clients import Client
 from mark_event_queue.domain.contract import Contract, load
 from mark_event_queue.domain.errors import BatchNotDeliveredError
 from mark_event_queue.domain.events import Event
@@ -50,7 +51,7 @@ def release(stack: Stack) -> Outcome:
     left_out: list[str] = []
     clients = Clients(
         stack.outputs["ClientsPath"],
-        lambda name, problem: left_out.append(f"  client {name} gets nothing: its registration {problem}"),
+        lambda admission: left_out.extend(f"  {complaint}" for complaint in admission.complaints()),
     ).registered()
     contract = load(SCHEMAS)
     released = 0

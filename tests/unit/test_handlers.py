@@ -144,6 +144,27 @@ def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, caps
     _assert_no_personal_data(output + str(caught.value))
 
 
+def test_registrations_cannot_crowd_out_events(monkeypatch, capsys):
+    """With more registrations than there is room for, the event is delivered to the first; the others are counted."""
+    ssm = boto3.client("ssm")
+    for number in range(350):
+        value = json.dumps({"queueUrl": client(f"{number:03}")["queueUrl"]})
+        ssm.put_parameter(Name=f"/stack/clients/{number:03}", Value=value, Type="String")
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        _cold_start("converter").handler({"Records": [record(_personal_item())]}, CONTEXT)
+
+    output = capsys.readouterr().out
+    served = [one["name"] for one in json.loads(aws.requests[0]["input"])["clients"]]
+    (event,) = json.loads(aws.requests[0]["input"])["batch"]["events"]
+    assert served == [f"{number:03}" for number in range(len(served))]
+    assert "unfit" not in event
+    assert _metric(output, "ClientsCrowdedOut") == [[350.0 - len(served)]]
+    assert _metric(output, "MalformedRegistrations") == [[0.0]]
+    assert [line["level"] for line in _lines(output) if "clients get nothing" in line.get("message", "")] == ["ERROR"]
+
+
 @pytest.fixture
 def parked_events() -> None:
     """An empty table of parked events."""

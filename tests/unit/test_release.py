@@ -96,7 +96,13 @@ def _ended(status: str = "SUCCEEDED", rejected: int = 0) -> tuple[int, dict[str,
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A stack with one client and an empty quarantine."""
-    parameter = {"Name": "/stack/clients/archive", "Value": json.dumps({"queueUrl": client()["queueUrl"]})}
+    parameter = {
+        "Name": "/stack/clients/archive",
+        "Type": "String",
+        "Value": json.dumps({"queueUrl": client()["queueUrl"]}),
+        "LastModifiedDate": 0,
+        "ARN": "arn:aws:ssm:eu-west-2:123456789012:parameter/stack/clients/archive",
+    }
     with aws_fake() as machine, aws_fake((200, {"Parameters": [parameter]})) as parameters:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", machine.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", parameters.url)

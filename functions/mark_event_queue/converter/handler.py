@@ -9,16 +9,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
 from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.telemetry import tell_unserved
 from mark_event_queue.converter.conversion import Failures, deliver
 from mark_event_queue.domain.batches import Batch
+from mark_event_queue.domain.clients import Admission
 
 logger = Logger()
 metrics = Metrics()
 
 
-def _tell_malformed(name: str, problem: str) -> None:
-    logger.error(f"client {name} gets nothing: its registration {problem}", client=name)
-    metrics.add_metric("MalformedRegistrations", MetricUnit.Count, 1)
+def _tell_unserved(admission: Admission) -> None:
+    tell_unserved(logger, admission)
+    metrics.add_metric("MalformedRegistrations", MetricUnit.Count, len(admission.malformed))
+    metrics.add_metric("ClientsCrowdedOut", MetricUnit.Count, len(admission.crowded_out))
 
 
 def _tell_stop(batch: Batch, reason: str) -> None:
@@ -26,7 +29,7 @@ def _tell_stop(batch: Batch, reason: str) -> None:
     metrics.add_metric("BatchesNotDelivered", MetricUnit.Count, 1)
 
 
-clients = Clients(required("CLIENTS_PATH"), _tell_malformed)
+clients = Clients(required("CLIENTS_PATH"), _tell_unserved)
 executions = Executions(required("STATE_MACHINE_ARN"))
 
 
