@@ -39,7 +39,7 @@ class Clients:
             ClientsUnavailableError: the parameters cannot be read.
         """
         try:
-            read: Any = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS, recursive=True)
+            read: Any = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS)
         except GetParameterError as error:
             raise ClientsUnavailableError(f"the parameters under {self._path} cannot be read") from error
         if read is not self._read:  # the cache gives the same object until it has expired
@@ -67,16 +67,21 @@ class Clients:
         return urls.get(name, "")
 
 
+def registrations(ssm: Any, path: str) -> list[Registration]:
+    """Return every parameter under the path, however deep, as a client of Systems Manager reads it."""
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True)
+    return [_registration(path, parameter) for page in pages for parameter in page["Parameters"]]
+
+
 class _Registrations(SSMProvider):
     """Powertools' provider with its cache, which of a parameter keeps more than the value."""
 
-    def _get_multiple(self, path: str, *_: Any, recursive: bool = False, **__: Any) -> dict[str, Registration]:  # type: ignore[override]
-        pages = self.client.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=recursive)
-        found = [_registration(path, parameter) for page in pages for parameter in page["Parameters"]]
-        return {registration.name: registration for registration in found}
+    def _get_multiple(self, path: str, *_: Any, **__: Any) -> dict[str, Registration]:  # type: ignore[override]
+        return {registration.name: registration for registration in registrations(self.client, path)}
 
 
 def _registration(path: str, parameter: Any) -> Registration:
+    # In "arn:aws:ssm:<region>:<account>:parameter/…" the parameter says where a queue has to be, too.
     _, _, _, region, account, _ = parameter["ARN"].split(":", 5)
     name = parameter["Name"].removeprefix(f"{path}/")
     return Registration(name, parameter["Type"], parameter["Value"], parameter["LastModifiedDate"], region, account)
