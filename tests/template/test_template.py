@@ -412,6 +412,14 @@ def test_stream_drops_only_records_without_an_event(template: Template):
     assert json.loads(pattern["Pattern"]) == {"eventName": ["INSERT", "MODIFY"]}
 
 
+def test_an_alarm_tells_that_the_stream_has_to_carry_images(template: Template):
+    """Nobody has to know what a view is to end it: the description names the two that do."""
+    alarm = template["Resources"]["RecordsWithoutImageAlarm"]["Properties"]
+
+    assert "NEW_IMAGE or NEW_AND_OLD_IMAGES" in alarm["AlarmDescription"]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+
+
 def test_stream_is_the_one_that_the_role_may_read(template: Template):
     """Mapping and role name the same stream: the given one, or the one that mark-api's stack exports."""
     stream = {"Fn::If": ["ImportStream", {"Fn::ImportValue": "DynamoDBStreamArn"}, {"Ref": "EventStreamArn"}]}

@@ -16,7 +16,19 @@ import pytest
 from moto import mock_aws
 
 from mark_event_queue.domain.errors import BatchNotDeliveredError, SettingsError
-from tests.builders import SCHEMAS, client, event_id, event_input, item, lanes, numbers, record, registration_number
+from tests.builders import (
+    SCHEMAS,
+    client,
+    event_id,
+    event_input,
+    image_lacking,
+    item,
+    lanes,
+    numbers,
+    record,
+    registration_number,
+    removal,
+)
 from tests.builders import example as example_event
 from tests.fakes import LambdaContextFake, aws_fake
 
@@ -125,6 +137,25 @@ def test_the_converter_delivers_to_the_registered_clients(monkeypatch, capsys):
     assert len(aws.requests[0]["name"]) <= 80
     assert _metric(output, "EventsConverted") == [[1.0]]
     _assert_no_personal_data(output)
+
+
+def test_the_converter_counts_what_the_stream_tells_without_an_image(monkeypatch, capsys):
+    """Such records are handed on to be quarantined by validation, and counted for the alarm; removals are not."""
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    records = [record(item(1), 1), image_lacking(2, kind="MODIFY"), image_lacking(3), removal(4)]
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        _cold_start("converter").handler({"Records": records}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert _metric(output, "RecordsWithoutImage") == [[2.0]]
+    assert _metric(output, "EventsConverted") == [[3.0]]
+    given = json.loads(aws.requests[0]["input"])
+    answer = _cold_start("validator").handler(given, CONTEXT)
+    assert answer["counts"] == {"valid": 1, "rejected": 2}
+    told = [line for line in _lines(capsys.readouterr().out) if line.get("message") == "rejected"]
+    assert ["the stream's view is KEYS_ONLY" in line["violations"] for line in told] == [True, True]
+    assert "AFC" not in json.dumps(told)
 
 
 def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, capsys):

@@ -146,8 +146,8 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str) -> Itera
 
 def _assert_within_limits(records: list[dict[str, Any]], clients: Sequence[dict[str, str]], kind: str) -> list[Batch]:
     batches = list(pack(records, budget(clients)))
-    sequence_numbers = [event.sequence_number for batch in batches for event in batch.events]
-    assert sequence_numbers == [one["dynamodb"]["SequenceNumber"] for one in records]
+    checkpoints = [event.checkpoint for batch in batches for event in batch.events]
+    assert checkpoints == [one["dynamodb"]["SequenceNumber"] for one in records]
     for batch in batches:
         for name, value in _states(batch, clients, kind):
             size = len(json.dumps(value))

@@ -6,7 +6,7 @@ Four kinds of item, by partition key `pk` and sort key `sk`:
 |-----------------------------|--------------------------|----------------------------------------|
 | `CLIENTS`                   | client                   | client with anything parked            |
 | `CLIENT#<client>`           | group id                 | parked sequence of that client         |
-| `SEQUENCE#<client>#<group>` | sequence number, 40 wide | parked event of that sequence, in order |
+| `SEQUENCE#<client>#<group>` | sequence number          | parked event of that sequence, in order |
 | `DISCARDED#<client>`        | time, group id, number   | event given up: by whom, when and why  |
 
 A sequence is parked as long as its item under `CLIENT#` exists. Every change to the two upper kinds
@@ -34,7 +34,6 @@ CLIENTS = "CLIENTS"
 # of which one is the sequence's own item (a batch, and so a sequence in it, is below 256 KiB).
 _KEYS_PER_READ = 100
 _EVENTS_PER_WRITE = 99
-_SEQUENCE_NUMBER_WIDTH = 40
 _VERSION_BITS = 63
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
@@ -271,8 +270,7 @@ def _place(client: str, group_id: str) -> tuple[str, str]:
 
 
 def _event_key(client: str, entry: Entry) -> dict[str, Any]:
-    number = _sequence_number(entry).zfill(_SEQUENCE_NUMBER_WIDTH)
-    return _key(_sequence_key(client, entry["MessageGroupId"]), number)
+    return _key(_sequence_key(client, entry["MessageGroupId"]), _sequence_number(entry))
 
 
 def _sequence_number(entry: Entry) -> str:
