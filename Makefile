@@ -2,11 +2,10 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 .DEFAULT_GOAL := help
-CLIENT ?= original
 SECONDS ?= 180
 SEED ?=
 JAR ?=
-.PHONY: help demo up parked redrive faults sfn-local bench cost capacity test lint format lock install
+.PHONY: help demo up faults sfn-local bench cost capacity test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -16,12 +15,6 @@ demo: install ## Run the real stack on this machine, tell it a story, print what
 
 up: install ## Leave the same stack running, and print how to put an event in and read a queue
 	@$(RUN) -m local.up
-
-parked: install ## Tell what is parked, for whom, since when and why, on the stack of the environment's credentials
-	@$(RUN) -m meq parked
-
-redrive: install ## Redrive what is parked for CLIENT, in order; python -m meq does more
-	@$(RUN) -m meq redrive $(CLIENT)
 
 faults: install ## Attack the deployed stack with generated faults for SECONDS, from a SEED
 	@$(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -54,10 +54,10 @@ See the executions, and one of them step by step:
   aws stepfunctions list-executions --state-machine-arn {session.outputs["StateMachineArn"]}
   aws stepfunctions get-execution-history --execution-arn …
 
-See what is parked and quarantined, and redrive what is parked for a client:
+See what is held, for whom, and redrive it once the cause is mended (meq --help tells the rest):
 
-  make parked
-  make redrive CLIENT=Insurer
+  meq held
+  meq redrive Insurer
 
 Subscribe another client, which gets its events within a minute:
 

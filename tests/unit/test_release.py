@@ -1,4 +1,4 @@
-"""Unit tier, `operate.release`: proves that an event leaves quarantine only once it was delivered, and marks in order.
+"""Unit tier, `meq.release`: proves that an event leaves quarantine only once it was delivered, and marks in order.
 
 The quarantine queue is a fake that keeps SQS's promises of a FIFO queue (a group waits for its message in
 flight); Systems Manager and Step Functions are local endpoints that give fixed answers.
@@ -14,7 +14,7 @@ import pytest
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.errors import BatchNotDeliveredError
 from mark_event_queue.domain.events import Event
-from meq.release import Quarantined, release, sort
+from meq.release import Quarantined, Released, Staying, release, sort
 from meq.stack import Stack
 from tests.builders import SCHEMAS, client, event_id, event_input, sequence_number
 from tests.fakes import AwsFake, StackClients, aws_fake
@@ -152,7 +152,7 @@ def test_what_is_valid_is_delivered_and_leaves_quarantine(world):
     world.queue.messages = [_message(number, "AFC 6") for number in range(1, 26)]
     world.machine.answers.append(_ended())
 
-    assert release(world.stack()) == (["released 25, 0 stay in quarantine"], True)
+    assert release(world.stack()) == Released(25)
     assert [name for batch in world.delivered() for name in batch] == [event_id(number) for number in range(1, 26)]
     assert world.queue.left() == []
     given = json.loads(world.machine.requests[0]["input"])
@@ -166,11 +166,10 @@ def test_what_is_still_invalid_stays_and_holds_its_mark_back(world):
     world.queue.messages = [_message(1, "A"), _message(2, "A", INVALID), _message(3, "A"), _message(4, "B")]
     world.machine.answers.append(_ended())
 
-    lines, done = release(world.stack())
+    outcome = release(world.stack())
 
-    assert lines[0] == "released 2, 2 stay in quarantine"
-    assert [line.split() for line in lines[1:]] == [[event_id(2), "of", "A"], [event_id(3), "of", "A"]]
-    assert not done
+    assert outcome == Released(2, staying=[Staying(event_id(2), "A"), Staying(event_id(3), "A")])
+    assert not outcome.done
     assert world.delivered() == [[event_id(1), event_id(4)]]
     assert world.queue.left() == [event_id(2), event_id(3)]
 
@@ -179,14 +178,41 @@ def test_what_never_was_an_event_stays(world):
     """A message that holds a table key only has nothing to deliver, whatever the contract allows."""
     world.queue.messages = [_message(1, "A", '{"tableKey":{"mark":"A"}}')]
 
-    assert release(world.stack())[1] is False
+    assert not release(world.stack()).done
     assert world.machine.requests == []
     assert world.queue.left() == [event_id(1)]
 
 
+@pytest.mark.parametrize("change", [{"Body": "a note"}, {"Body": "[]"}, {"MessageAttributes": {}}])
+def test_a_message_that_is_no_quarantined_event_is_passed_over(world, change):
+    """It is named and stays; messages of other groups go."""
+    world.queue.messages = [_message(1, "A") | {"MessageId": "m-1"} | change, _message(2, "B")]
+    world.machine.answers.append(_ended())
+
+    outcome = release(world.stack())
+
+    assert outcome == Released(1, unreadable=["m-1"])
+    assert not outcome.done
+    assert [message["ReceiptHandle"] for message in world.queue.messages] == ["receipt-1"]
+
+
+def test_ctrl_c_gives_back_what_was_in_hand(world):
+    """What was not released stays, and can be received again at once."""
+    world.queue.messages = [_message(1, "A", INVALID), _message(2, "B", INVALID)]
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    outcome = release(world.stack(), interrupt)
+
+    assert (outcome.interrupted, outcome.done) == (True, False)
+    assert world.queue.left() == [event_id(1), event_id(2)]
+
+
 def test_an_empty_quarantine_is_soon_done(world):
     """Nothing is started; the one question waits for an answer, so that "nothing" is no accident of short polling."""
-    assert release(world.stack()) == (["released 0, 0 stay in quarantine"], True)
+    assert release(world.stack()) == Released()
+    assert Released().done
     assert world.machine.requests == []
     assert [asked["WaitTimeSeconds"] > 0 for asked in world.queue.asked] == [True]
 
