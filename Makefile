@@ -42,7 +42,7 @@ lint: install ## Check style, types and templates
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/cfn-lint template.yaml client.yaml local/mark-api.yaml
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" AWS_DEFAULT_REGION=eu-west-2 SAM_CLI_TELEMETRY=0 sam validate --lint
+	@$(RUN) -m local.environment sam validate --lint
 
 format: install ## Bring the code into shape
 	@$(RUN) -m ruff check --fix .
@@ -52,5 +52,9 @@ lock: install ## Lock the dependencies anew (pyproject.toml, functions/requireme
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev pyproject.toml --output-file requirements-dev.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade functions/requirements.in --output-file functions/requirements.txt
 
+# What a Python that is too old can still read.
+TOO_OLD := Python 3.11 or later is needed, this is %d.%d: try make PYTHON=python3.13 ...
+
 install:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "$(TOO_OLD)" % v or 0)'
 	@$(PYTHON) local/bootstrap.py

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local import environment
 from local.engine import Engine
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +16,14 @@ THIS_MACHINE = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
 }
-_SAM = str(Path(sys.executable).with_name("sam"))
+WHEELS = Path(sys.prefix) / "wheels"
+"""Where the installation leaves the packages of the functions, so that a build asks no index."""
+_FROM_WHEELS = {
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": WHEELS.as_uri(),  # a path with spaces would be several
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
 
 
 class DeploymentError(RuntimeError):
@@ -23,9 +31,15 @@ class DeploymentError(RuntimeError):
 
 
 def build(target: Path) -> Path:
-    """Build the functions for the Python and the processor at hand; return the built template."""
+    """Build the functions for the Python and the processor at hand; return the built template.
+
+    Raises:
+        DeploymentError: the SAM CLI said no, or the packages of the functions are not there.
+    """
+    if not WHEELS.is_dir():
+        raise DeploymentError(f"there are no packages of the functions in {WHEELS}: make install puts them there")
     _sam(
-        None,
+        build_environment(target.parent),
         "build",
         "--template-file", str(ROOT / "template.yaml"),
         "--build-dir", str(target),
@@ -36,6 +50,11 @@ def build(target: Path) -> Path:
     return target / "template.yaml"
 
 
+def build_environment(home: Path) -> dict[str, str]:
+    """Return the environment in which `sam build` takes packages from what was installed, and from nowhere else."""
+    return environment.clean(home) | _FROM_WHEELS
+
+
 def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dict[str, str]:
     """Deploy a template; return the stack's outputs.
 
@@ -43,7 +62,7 @@ def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dic
         DeploymentError: the SAM CLI said no.
     """
     _sam(
-        engine,
+        engine.environment,
         "deploy",
         "--template-file", str(template),
         "--stack-name", stack,
@@ -64,7 +83,7 @@ def outputs(engine: Engine, stack: str) -> dict[str, str]:
 
 def delete(engine: Engine, stack: str) -> None:
     """Delete a stack."""
-    _sam(engine, "delete", "--stack-name", stack, "--no-prompts")
+    _sam(engine.environment, "delete", "--stack-name", stack, "--no-prompts")
 
 
 def deploy_mark_api(engine: Engine) -> None:
@@ -86,13 +105,11 @@ def _overrides(parameters: dict[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in parameters.items()]
 
 
-def _sam(engine: Engine | None, *arguments: str, folder: Path = ROOT / "local") -> None:
-    environment = engine.environment if engine else os.environ | {"SAM_CLI_TELEMETRY": "0"}
-    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+def _sam(variables: dict[str, str], *arguments: str, folder: Path = ROOT / "local") -> None:
     result = subprocess.run(
-        [_SAM, *arguments],
+        [environment.PROGRAMS / "sam", *arguments],
         cwd=folder,  # not where samconfig.toml is, which is for AWS
-        env=environment | {"PATH": path, "SAM_CLI_POLL_DELAY": "0.3"},
+        env=variables | {"SAM_CLI_POLL_DELAY": "0.3"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
