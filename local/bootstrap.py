@@ -28,6 +28,7 @@ STAMP = TARGET / "installed"
 GUARD = TARGET / "lock"
 LOG = TARGET / "install.log"
 WHEELS = TARGET / "wheels"
+CACHE = TARGET / "cache"
 
 # The template's default is arm64; the names are those that Lambda's Python 3.13 takes.
 _ARM64 = [part for glibc in ("17", "28", "34") for part in ("--platform", f"manylinux_2_{glibc}_aarch64")]
@@ -137,6 +138,7 @@ def _install(guard: int) -> None:
         fetching = [pool.submit(steps.run, *fetch, "--dest", str(WHEELS), *options) for options in ([], _ARM64)]
         for one in fetching:
             one.result()
+    shutil.rmtree(CACHE, ignore_errors=True)
     steps.done()
 
 
@@ -182,8 +184,7 @@ def environment_of_tools(inherited: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in inherited.items() if name not in _ASTRAY}
     home = Path(inherited.get("HOME", "/nonexistent"))
     if not os.access(home, os.W_OK):
-        cache = str(TARGET / "cache")
-        kept = {"PIP_CACHE_DIR": cache, "UV_CACHE_DIR": cache} | kept
+        kept = {"PIP_CACHE_DIR": str(CACHE), "UV_CACHE_DIR": str(CACHE)} | kept
         kept["HOME"] = str(home if home.is_dir() else TARGET)
     return kept
 

@@ -34,6 +34,7 @@ def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "PYTHON": target / "bin" / "python",
         "STAMP": target / "installed",
         "GUARD": target / "lock",
+        "CACHE": target / "cache",
         "LOG": target / "install.log",
     }.items():
         monkeypatch.setattr(bootstrap, name, path)
