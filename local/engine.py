@@ -70,7 +70,7 @@ def running(module: str = MODULE, **settings: str) -> Iterator[Engine]:
             process = subprocess.Popen(
                 [sys.executable, "-m", module],
                 cwd=Path(__file__).parent.parent,
-                env=environment | _engine_settings(port, certificate, key, home) | settings,
+                env=environment | _engine_settings(port, certificate, key) | settings,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ def running(module: str = MODULE, **settings: str) -> Iterator[Engine]:
             _end(process)
 
 
-def _engine_settings(port: int, certificate: Path, key: Path, home: Path) -> dict[str, str]:
+def _engine_settings(port: int, certificate: Path, key: Path) -> dict[str, str]:
     return {
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
@@ -93,7 +93,6 @@ def _engine_settings(port: int, certificate: Path, key: Path, home: Path) -> dic
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(certificate),
         "MINISTACK_SSL_KEY": str(key),
-        "TMPDIR": str(home),
         "LOG_LEVEL": "INFO",
         # Listeners of services not needed here, which would open ports on every address.
         "IOT_MTLS_ENABLED": "0",

@@ -31,16 +31,16 @@ SETTINGS = {
 """What every AWS tool and client is told here; the engine adds where it listens."""
 
 # Few, for every other may be a setting of somebody's: MiniStack alone reads scores that have no prefix.
-_KEPT = {"LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "LINES", "NO_COLOR", "TMPDIR", "LD_LIBRARY_PATH"}
+_KEPT = {"LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "LINES", "NO_COLOR", "LD_LIBRARY_PATH"}
 _FOREIGN = ("AWS_", "SAM_", "BOTO", "_X_AMZN_")
 
 
 def clean(home: Path, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of child processes: our programs come first, `home` is for what they keep of their own."""
+    """Return the environment of child processes: our programs come first, `home` is for what they keep."""
     given = os.environ if inherited is None else inherited
     kept = {name: value for name, value in given.items() if name in _KEPT or name.startswith("LC_")}
     path = os.pathsep.join([str(PROGRAMS), given.get("PATH", os.defpath)])
-    return kept | SETTINGS | {"HOME": str(home), "PATH": path}
+    return kept | SETTINGS | {"HOME": str(home), "TMPDIR": str(home), "PATH": path}
 
 
 def isolate() -> None:
