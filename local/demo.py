@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from local import inspection
+from local.engine import EngineError
 from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
 from local.queues import Message, drain
 from local.session import Session, deployed
+from local.stack import DeploymentError
 
 _GONE = "Archive"
 
@@ -115,4 +117,7 @@ def _line(body: str, order: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (DeploymentError, EngineError) as error:
+        sys.exit(f"make demo: {error}")

@@ -45,6 +45,7 @@ def build(target: Path) -> Path:
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
         "--parameter-overrides", *_overrides(THIS_MACHINE),
+        *_manifest(target.parent),
         folder=target.parent,  # the SAM CLI keeps dependencies in .aws-sam of the folder it runs in
     )  # fmt: skip
     return target / "template.yaml"
@@ -53,6 +54,21 @@ def build(target: Path) -> Path:
 def build_environment(home: Path) -> dict[str, str]:
     """Return the environment in which `sam build` takes packages from what was installed, and from nowhere else."""
     return environment.clean(home) | _FROM_WHEELS
+
+
+def runs_packages_of_lambda() -> bool:
+    """Tell whether this machine can run what is built for Lambda: glibc's, on arm64 that of Python 3.12 or later."""
+    is_old_arm64 = THIS_MACHINE["Architecture"] == "arm64" and sys.version_info < (3, 12)
+    return platform.libc_ver()[0] == "glibc" and not is_old_arm64
+
+
+def _manifest(folder: Path) -> list[str]:
+    """Have nothing packed where it could not run: the functions then take from .venv, which has the same versions."""
+    if runs_packages_of_lambda():
+        return []
+    nothing = folder / "no-packages.txt"
+    nothing.touch()
+    return ["--manifest", str(nothing)]
 
 
 def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dict[str, str]:
@@ -116,4 +132,4 @@ def _sam(variables: dict[str, str], *arguments: str, folder: Path = ROOT / "loca
         check=False,
     )
     if result.returncode:
-        raise DeploymentError(f"sam {' '.join(arguments)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
+        raise DeploymentError(f"sam {' '.join(arguments)} failed:\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")

@@ -1,13 +1,15 @@
 """`make up`: leave the stack running until Ctrl-C, and print how to use it from another shell."""
 
 import signal
+import sys
 import time
 from shlex import quote
 from typing import NoReturn
 
+from local.engine import EngineError
 from local.environment import for_shells
 from local.session import Session, deployed
-from local.stack import ROOT
+from local.stack import ROOT, DeploymentError
 
 
 def main() -> None:
@@ -21,6 +23,8 @@ def main() -> None:
                 time.sleep(3600)
     except KeyboardInterrupt:
         print("\nEnded; nothing is left running.")
+    except (DeploymentError, EngineError) as error:
+        sys.exit(f"make up: {error}")
 
 
 def _interrupt(*_: object) -> NoReturn:
