@@ -2,11 +2,10 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 .DEFAULT_GOAL := help
-CLIENT ?= original
 SECONDS ?= 180
 SEED ?=
 JAR ?=
-.PHONY: help demo up parked redrive faults sfn-local bench cost capacity test lint format lock install
+.PHONY: help demo up faults sfn-local bench cost capacity test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -16,12 +15,6 @@ demo: install ## Run the real stack on this machine, tell it a story, print what
 
 up: install ## Leave the same stack running, and print how to put an event in and read a queue
 	@$(RUN) -m local.up
-
-parked: install ## Tell what is parked, for whom, since when and why, on the stack of the environment's credentials
-	@$(RUN) -m meq parked
-
-redrive: install ## Redrive what is parked for CLIENT, in order; python -m meq does more
-	@$(RUN) -m meq redrive $(CLIENT)
 
 faults: install ## Attack the deployed stack with generated faults for SECONDS, from a SEED
 	@$(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
@@ -49,7 +42,7 @@ lint: install ## Check style, types and templates
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/cfn-lint template.yaml client.yaml local/mark-api.yaml
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" AWS_DEFAULT_REGION=eu-west-2 SAM_CLI_TELEMETRY=0 sam validate --lint
+	@$(RUN) -m local.environment sam validate --lint
 
 format: install ## Bring the code into shape
 	@$(RUN) -m ruff check --fix .
@@ -59,5 +52,9 @@ lock: install ## Lock the dependencies anew (pyproject.toml, functions/requireme
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev pyproject.toml --output-file requirements-dev.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade functions/requirements.in --output-file functions/requirements.txt
 
+# What a Python that is too old can still read.
+TOO_OLD := Python 3.11 or later is needed, this is %d.%d: try make PYTHON=python3.13 ...
+
 install:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "$(TOO_OLD)" % v or 0)'
 	@$(PYTHON) local/bootstrap.py

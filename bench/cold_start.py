@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from local import stack
-from local.engine import REGION
+from local.environment import REGION
 
 _ROUNDS = 7
 _RUNTIME = "awslambdaric.bootstrap"

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from local import inspection
+from local.engine import EngineError
 from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
 from local.queues import Message, drain
 from local.session import Session, deployed
+from local.stack import DeploymentError
 from mark_event_queue.domain.held import GATE
 
 _GONE = "Archive"
@@ -117,4 +119,7 @@ def _line(body: str, order: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (DeploymentError, EngineError) as error:
+        sys.exit(f"make demo: {error}")

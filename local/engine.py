@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-REGION = "eu-west-2"
+from local.environment import HOST, REGION, clean, isolate
+
 MODULE = "local.engine_process"
-_HOST = "127.0.0.1"
 _START_SECONDS = 60
 
 
@@ -44,11 +44,7 @@ class Engine:
 
     def client(self, service: str, **options: Any) -> Any:
         """Return an ordinary boto3 client of a service of this engine."""
-        session: Any = boto3.Session(
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=REGION,
-        )
+        session: Any = boto3.Session()  # of this process's environment, which is settled
         return session.client(service, endpoint_url=self.endpoint, verify=self.environment["AWS_CA_BUNDLE"], **options)
 
 
@@ -56,23 +52,25 @@ class Engine:
 def running(module: str = MODULE, **settings: str) -> Iterator[Engine]:
     """Run an engine for the length of the context; `settings` are further MiniStack variables.
 
-    `module` is what runs as the engine: one that makes the mends, and perhaps more of its own.
+    `module` is what runs as the engine: one that makes the mends, and perhaps more of its own. From here on this
+    process knows nothing of the user's AWS settings and proxies, so that no client of its own follows them.
 
     Raises:
         EngineError: it did not answer in time.
     """
+    isolate()
     with tempfile.TemporaryDirectory(prefix="mark-event-queue-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         certificate, key = _self_signed(home)
         port = _free_port()
-        endpoint = f"https://{_HOST}:{port}"
-        environment = _aws_environment(endpoint, certificate, home)
+        endpoint = f"https://{HOST}:{port}"
+        environment = clean(home) | {"AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": str(certificate)}
         log = home / "engine.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", module],
                 cwd=Path(__file__).parent.parent,
-                env=environment | _engine_settings(port, certificate, key, home) | settings,
+                env=environment | _engine_settings(port, certificate, key) | settings,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -85,39 +83,20 @@ def running(module: str = MODULE, **settings: str) -> Iterator[Engine]:
             _end(process)
 
 
-def _engine_settings(port: int, certificate: Path, key: Path, home: Path) -> dict[str, str]:
+def _engine_settings(port: int, certificate: Path, key: Path) -> dict[str, str]:
     return {
-        "BIND_HOST": _HOST,
-        "MINISTACK_HOST": _HOST,
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "AUTH": "true",
         "USE_SSL": "1",
         "MINISTACK_SSL_CERT": str(certificate),
         "MINISTACK_SSL_KEY": str(key),
-        "TMPDIR": str(home),
         "LOG_LEVEL": "INFO",
         # Listeners of services not needed here, which would open ports on every address.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-    }
-
-
-def _aws_environment(endpoint: str, certificate: Path, home: Path) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return inherited | {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_CA_BUNDLE": str(certificate),
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_CONFIG_FILE": str(home / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-credentials"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",  # an address has no sync-<address>
-        "SAM_CLI_TELEMETRY": "0",
-        "NO_PROXY": _HOST,
     }
 
 
@@ -133,7 +112,7 @@ def _self_signed(home: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(_HOST))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(HOST))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -148,7 +127,7 @@ def _self_signed(home: Path) -> tuple[Path, Path]:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
     return port
 

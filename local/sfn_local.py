@@ -31,6 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import engine
 from local.engine import EngineError
+from local.environment import isolate
 from tests.statemachine.cases import CASES, CONFIG_FILE, definition
 from tests.statemachine.definitions import states
 from tests.statemachine.expectations import EXPECTED
@@ -124,6 +125,7 @@ def started(jar: Path | None) -> Iterator[Any]:
     Raises:
         EngineError: neither Docker nor the jar could be started; says what is missing.
     """
+    isolate()
     container, port = f"mark-event-queue-{uuid4()}", engine._free_port()
     command = _with_java(jar) if jar else _with_docker(container, port)
     environment = os.environ | _SETTINGS | {"SFN_MOCK_CONFIG": str(CONFIG_FILE), "PORT": str(port)}
@@ -173,11 +175,7 @@ def _answering(process: subprocess.Popen[bytes], log: Path, port: int, moved: bo
 
 
 def _client(port: int) -> Any:
-    session: Any = boto3.Session(
-        aws_access_key_id=_SETTINGS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=_SETTINGS["AWS_SECRET_ACCESS_KEY"],
-        region_name=_SETTINGS["AWS_DEFAULT_REGION"],
-    )
+    session: Any = boto3.Session()
     config = Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
     return session.client("stepfunctions", endpoint_url=f"http://127.0.0.1:{port}", config=config)
 

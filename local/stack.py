@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local import environment
 from local.engine import Engine
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +16,14 @@ THIS_MACHINE = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
 }
-_SAM = str(Path(sys.executable).with_name("sam"))
+WHEELS = Path(sys.prefix) / "wheels"
+"""Where the installation leaves the packages of the functions, so that a build asks no index."""
+_FROM_WHEELS = {
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": WHEELS.as_uri(),  # a path with spaces would be several
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
 
 
 class DeploymentError(RuntimeError):
@@ -23,17 +31,44 @@ class DeploymentError(RuntimeError):
 
 
 def build(target: Path, root: Path = ROOT) -> Path:
-    """Build the functions below a root for the Python and the processor at hand; return the built template."""
+    """Build the functions below a root for the Python and the processor at hand; return the built template.
+
+    Raises:
+        DeploymentError: the SAM CLI said no, or the packages of the functions are not there.
+    """
+    if not WHEELS.is_dir():
+        raise DeploymentError(f"there are no packages of the functions in {WHEELS}: make install puts them there")
     _sam(
-        None,
+        build_environment(target.parent),
         "build",
         "--template-file", str(root / "template.yaml"),
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
         "--parameter-overrides", *_overrides(THIS_MACHINE),
+        *_manifest(target.parent),
         folder=target.parent,  # the SAM CLI keeps dependencies in .aws-sam of the folder it runs in
     )  # fmt: skip
     return target / "template.yaml"
+
+
+def build_environment(home: Path) -> dict[str, str]:
+    """Return the environment in which `sam build` takes packages from what was installed, and from nowhere else."""
+    return environment.clean(home) | _FROM_WHEELS
+
+
+def runs_packages_of_lambda() -> bool:
+    """Tell whether this machine can run what is built for Lambda: glibc's, on arm64 that of Python 3.12 or later."""
+    is_old_arm64 = THIS_MACHINE["Architecture"] == "arm64" and sys.version_info < (3, 12)
+    return platform.libc_ver()[0] == "glibc" and not is_old_arm64
+
+
+def _manifest(folder: Path) -> list[str]:
+    """Have nothing packed where it could not run: the functions then take from .venv, which has the same versions."""
+    if runs_packages_of_lambda():
+        return []
+    nothing = folder / "no-packages.txt"
+    nothing.touch()
+    return ["--manifest", str(nothing)]
 
 
 def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dict[str, str]:
@@ -43,7 +78,7 @@ def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dic
         DeploymentError: the SAM CLI said no.
     """
     _sam(
-        engine,
+        engine.environment,
         "deploy",
         "--template-file", str(template),
         "--stack-name", stack,
@@ -64,7 +99,7 @@ def outputs(engine: Engine, stack: str) -> dict[str, str]:
 
 def delete(engine: Engine, stack: str) -> None:
     """Delete a stack."""
-    _sam(engine, "delete", "--stack-name", stack, "--no-prompts")
+    _sam(engine.environment, "delete", "--stack-name", stack, "--no-prompts")
 
 
 def deploy_mark_api(engine: Engine) -> None:
@@ -86,17 +121,15 @@ def _overrides(parameters: dict[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in parameters.items()]
 
 
-def _sam(engine: Engine | None, *arguments: str, folder: Path = ROOT / "local") -> None:
-    environment = engine.environment if engine else os.environ | {"SAM_CLI_TELEMETRY": "0"}
-    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+def _sam(variables: dict[str, str], *arguments: str, folder: Path = ROOT / "local") -> None:
     result = subprocess.run(
-        [_SAM, *arguments],
+        [environment.PROGRAMS / "sam", *arguments],
         cwd=folder,  # not where samconfig.toml is, which is for AWS
-        env=environment | {"PATH": path, "SAM_CLI_POLL_DELAY": "0.3"},
+        env=variables | {"SAM_CLI_POLL_DELAY": "0.3"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     if result.returncode:
-        raise DeploymentError(f"sam {' '.join(arguments)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
+        raise DeploymentError(f"sam {' '.join(arguments)} failed:\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")

@@ -1,13 +1,15 @@
 """`make up`: leave the stack running until Ctrl-C, and print how to use it from another shell."""
 
 import signal
+import sys
 import time
-from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
-from local.engine import REGION
+from local.engine import EngineError
+from local.environment import for_shells
 from local.session import Session, deployed
-from local.stack import ROOT
+from local.stack import ROOT, DeploymentError
 
 
 def main() -> None:
@@ -21,6 +23,8 @@ def main() -> None:
                 time.sleep(3600)
     except KeyboardInterrupt:
         print("\nEnded; nothing is left running.")
+    except (DeploymentError, EngineError) as error:
+        sys.exit(f"make up: {error}")
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -28,21 +32,19 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _instructions(session: Session) -> str:
-    environment = session.engine.environment
-    item = Path(environment["AWS_CA_BUNDLE"]).with_name("event.json")
+    home = session.engine.log.parent
+    item, script = home / "event.json", home / "env.sh"
     item.write_text(_ITEM)
+    script.write_text(for_shells(session.engine.environment))
     return f"""
-The stack is running. In another shell:
+The stack is running. In another shell (sh, bash, zsh), which then forgets your AWS settings and knows this stack only:
 
-  cd {ROOT}
-  export AWS_ENDPOINT_URL={environment["AWS_ENDPOINT_URL"]} AWS_CA_BUNDLE={environment["AWS_CA_BUNDLE"]} \\
-         AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \\
-         AWS_DISABLE_HOST_PREFIX_INJECTION=true
-  export PATH="$PWD/.venv/bin:$PATH"
+  cd {quote(str(ROOT))}
+  . {quote(str(script))}
 
 Put an event into the table:
 
-  aws dynamodb put-item --table-name RegistrationNumberEvent --item file://{item}
+  aws dynamodb put-item --table-name RegistrationNumberEvent --item {quote(f"file://{item}")}
 
 Read the queue of a client:
 
@@ -54,10 +56,10 @@ See the executions, and one of them step by step:
   aws stepfunctions list-executions --state-machine-arn {session.outputs["StateMachineArn"]}
   aws stepfunctions get-execution-history --execution-arn …
 
-See what is parked and quarantined, and redrive what is parked for a client:
+See what is held, for whom, and redrive it once the cause is mended (meq --help tells the rest):
 
-  make parked
-  make redrive CLIENT=Insurer
+  meq held
+  meq redrive Insurer
 
 Subscribe another client, which gets its events within a minute:
 

@@ -6,22 +6,24 @@ their sequence numbers tell.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from mark_event_queue.adapters.clients import Client, Clients
+from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import Executions
 from mark_event_queue.converter.conversion import input_of
 from mark_event_queue.domain.batches import Batch, split
 from mark_event_queue.domain.budget import budget
+from mark_event_queue.domain.clients import Client
 from mark_event_queue.domain.contract import Contract, load
 from mark_event_queue.domain.errors import BatchNotDeliveredError
 from mark_event_queue.domain.events import Event
-from meq.redrive import Outcome
 from meq.stack import Stack
+from meq.text import mark_of
 
 SCHEMAS = Path(__file__).parent.parent / "schemas" / "v1"
 
@@ -39,25 +41,50 @@ class Quarantined(NamedTuple):
     event: Event
 
 
-def release(stack: Stack) -> Outcome:
-    """Release what is valid now; return what was released and what stays.
+@dataclass(frozen=True)
+class Staying:
+    """An event that stays in quarantine."""
+
+    event_id: str
+    mark: str
+
+
+@dataclass
+class Released:
+    """What came of a release."""
+
+    released: int = 0
+    staying: list[Staying] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing stays in quarantine, as far as it was looked."""
+        return not (self.staying or self.unreadable or self.interrupted)
+
+
+def release(stack: Stack, tell: Callable[[str], None] = lambda _: None) -> Released:
+    """Release what is valid now; return what was released and what stays. Ctrl-C ends it; what it had in hand stays.
 
     Raises:
         BatchNotDeliveredError, StateMachineUnavailableError: an execution failed; what it was to release stays.
     """
-    queue, url = stack.client("sqs"), stack.outputs["QuarantineQueueUrl"]
-    executions = Executions(stack.outputs["StateMachineArn"])
-    left_out: list[str] = []
+    queue, url = stack.client("sqs"), stack.output("QuarantineQueueUrl")
+    executions = Executions(stack.output("StateMachineArn"))
+    outcome = Released()
     clients = Clients(
-        stack.outputs["ClientsPath"],
-        lambda name, problem: left_out.append(f"  client {name} gets nothing: its registration {problem}"),
+        stack.output("ClientsPath"), lambda admission: outcome.left_out.extend(admission.complaints())
     ).registered()
     contract = load(SCHEMAS)
-    released = 0
     held: list[Quarantined] = []
+    unreadable: list[dict[str, Any]] = []
     stuck: set[str] = set()
     try:
-        while received := _receive(queue, url):
+        while messages := _receive(queue, url):
+            received = [one for message in messages if (one := _quarantined(message))]
+            unreadable += [message for message in messages if not _quarantined(message)]
             held += received
             valid, _ = sort(received, contract, stuck)
             for batch in split((one.event for one in valid), budget(clients)):
@@ -65,12 +92,16 @@ def release(stack: Stack) -> Outcome:
             for one in valid:
                 queue.delete_message(QueueUrl=url, ReceiptHandle=one.receipt)
                 held.remove(one)
-            released += len(valid)
+            outcome.released += len(valid)
+            tell(f"{outcome.released} released, {len(held)} stay in quarantine so far")
+    except KeyboardInterrupt:
+        outcome.interrupted = True
     finally:
-        for one in held:
-            queue.change_message_visibility(QueueUrl=url, ReceiptHandle=one.receipt, VisibilityTimeout=0)
-    lines = [f"released {released}, {len(held)} stay in quarantine", *left_out]
-    return lines + [f"  {one.event.event_id} of {one.event.group_id}" for one in held], not held
+        for receipt in [one.receipt for one in held] + [message["ReceiptHandle"] for message in unreadable]:
+            queue.change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=0)
+    outcome.staying = [Staying(one.event.event_id, mark_of(one.event.group_id)) for one in held]
+    outcome.unreadable = [str(message.get("MessageId", "without an id")) for message in unreadable]
+    return outcome
 
 
 def sort(
@@ -94,7 +125,7 @@ def _deliver(batch: Batch, clients: list[Client], executions: Executions) -> Non
         raise BatchNotDeliveredError("the deployed contract still rejects what the one here allows: deploy it first")
 
 
-def _receive(queue: Any, url: str) -> list[Quarantined]:
+def _receive(queue: Any, url: str) -> list[dict[str, Any]]:
     answer = queue.receive_message(
         QueueUrl=url,
         MaxNumberOfMessages=10,
@@ -103,21 +134,22 @@ def _receive(queue: Any, url: str) -> list[Quarantined]:
         MessageAttributeNames=["All"],
         MessageSystemAttributeNames=["MessageGroupId"],
     )
-    return list(_quarantined(answer.get("Messages", [])))
+    return list(answer.get("Messages", []))
 
 
-def _quarantined(messages: Iterable[dict[str, Any]]) -> Iterator[Quarantined]:
-    for message in messages:
+def _quarantined(message: dict[str, Any]) -> Quarantined | None:
+    """Return a message and its event, or None of one that this application cannot have written."""
+    try:
         attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
         body = json.loads(message["Body"])
-        yield Quarantined(
-            message["ReceiptHandle"],
-            Event(
-                event_id=attributes["eventId"],
-                mark=str(body.get("mark", "")),
-                group_id=message["Attributes"]["MessageGroupId"],
-                sequence_number=attributes["sequenceNumber"],
-                body=message["Body"],
-                unfit="no event" if "tableKey" in body else "",
-            ),
+        event = Event(
+            event_id=attributes["eventId"],
+            mark=str(body.get("mark", "")),
+            group_id=message["Attributes"]["MessageGroupId"],
+            sequence_number=attributes["sequenceNumber"],
+            body=message["Body"],
+            unfit="no event" if "tableKey" in body else "",
         )
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        return None
+    return Quarantined(message["ReceiptHandle"], event)

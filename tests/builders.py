@@ -67,9 +67,14 @@ def event_id(number: int) -> str:
     return str(uuid5(_IDS, str(number)))
 
 
-def sequence_number(number: int) -> str:
-    """Return a stream sequence number that grows with `number`, of DynamoDB's length."""
+def checkpoint(number: int) -> str:
+    """Return a sequence number as a stream spells it, which grows with `number`."""
     return str(111_111_111_111_111_111_111 + number)
+
+
+def sequence_number(number: int) -> str:
+    """Return the same sequence number as events carry it: all 40 digits that there can be."""
+    return checkpoint(number).zfill(40)
 
 
 def registration_number(mark: str = "AFC 6", /, **changes: Attribute | None) -> Item:
@@ -107,7 +112,7 @@ def record(image: Item | None = None, number: int = 1, keys: Item | None = None,
         "dynamodb": {
             "Keys": own_keys if keys is None else keys,
             "NewImage": image,
-            "SequenceNumber": sequence_number(number),
+            "SequenceNumber": checkpoint(number),
             "StreamViewType": "NEW_IMAGE",
         },
     }
@@ -119,6 +124,14 @@ def removal(number: int = 1, mark: str = "AFC 6") -> Record:
     removed = record(image, number, kind="REMOVE")
     del removed["dynamodb"]["NewImage"]
     return removed
+
+
+def image_lacking(number: int = 1, mark: str = "AFC 6", view: str = "KEYS_ONLY", kind: str = "INSERT") -> Record:
+    """Return the record of a new event as a stream tells it whose view leaves new images out."""
+    lacking = record(item(number, mark), number, kind=kind)
+    del lacking["dynamodb"]["NewImage"]
+    lacking["dynamodb"]["StreamViewType"] = view
+    return lacking
 
 
 def example(name: str = "EntitlementCreateEvent/bought") -> dict[str, Any]:

@@ -7,12 +7,12 @@ import os
 import shutil
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from local.stack import ROOT
+from local.environment import PROGRAMS
+from local.stack import ROOT, build_environment
 
 _AARCH64 = 183  # ELF specification, e_machine
 
@@ -20,7 +20,7 @@ _AARCH64 = 183  # ELF specification, e_machine
 def folder_of_python(version: str) -> Path | None:
     """The folder of a Python of this version, on the PATH or where pyenv keeps its versions."""
     found = shutil.which(f"python{version}")
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")) / "versions"  # noqa: PTH111 (no home)
     candidates = [*pyenv.glob(f"{version}*/bin/python{version}"), *([Path(found)] if found else [])]
     works = [
         one
@@ -35,10 +35,10 @@ def test_the_default_build_is_for_arm64_and_python_3_13(tmp_path: Path):
     python = folder_of_python("3.13")
     if python is None:
         pytest.skip("sam build needs a python3.13 for the default runtime, and there is none here")
-    path = f"{python}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = build_environment(tmp_path)
     built = subprocess.run(
         [
-            Path(sys.executable).with_name("sam"),
+            PROGRAMS / "sam",
             "build",
             "--template-file",
             ROOT / "template.yaml",
@@ -46,7 +46,7 @@ def test_the_default_build_is_for_arm64_and_python_3_13(tmp_path: Path):
             tmp_path / "built",
         ],
         cwd=tmp_path,
-        env=os.environ | {"PATH": path, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-2"},
+        env=environment | {"PATH": f"{python}{os.pathsep}{environment['PATH']}"},
         capture_output=True,
         text=True,
         check=False,

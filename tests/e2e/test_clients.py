@@ -19,9 +19,10 @@ def mark(stack: Session):
     """A mark that has events while clients come and go; registrations change within a minute."""
     mark = Mark("SU BS")
     stack.deliver([mark.lock()])
-    stack.engine.client("ssm").put_parameter(
-        Name=f"{stack.outputs['ClientsPath']}/Muddled", Value="queue please", Type="String"
-    )
+    ssm, path = stack.engine.client("ssm"), stack.outputs["ClientsPath"]
+    ssm.put_parameter(Name=f"{path}/Muddled", Value="queue please", Type="String")
+    deeper = json.dumps({"queueUrl": stack.queues["Insurer"]})
+    ssm.put_parameter(Name=f"{path}/team/Deeper", Value=deeper, Type="String")
     queue_url = deployment.subscribe(stack.engine, "Newcomer")
 
     def served() -> bool:
@@ -30,7 +31,7 @@ def mark(stack: Session):
 
     until(served, "the newcomer to be served", seconds=_CACHE_SECONDS + 30)
     yield mark
-    stack.engine.client("ssm").delete_parameter(Name=f"{stack.outputs['ClientsPath']}/Muddled")
+    ssm.delete_parameters(Names=[f"{path}/Muddled", f"{path}/team/Deeper"])
 
 
 def test_a_client_subscribes_and_unsubscribes_while_the_stack_runs(stack: Session, mark: Mark):
@@ -46,9 +47,10 @@ def test_a_client_subscribes_and_unsubscribes_while_the_stack_runs(stack: Sessio
 
 
 def test_a_registration_that_makes_no_sense_costs_only_its_client(stack: Session, mark: Mark):
-    """A malformed registration is logged as an error and skipped; the others are served."""
-    complaint = "client Muddled gets nothing: its registration is not JSON"
-    assert [line for line in inspection.logs(stack.engine) if complaint in line] != []
+    """A malformed registration, also one that lies too deep, is logged as an error and skipped; others are served."""
+    logs = "".join(inspection.logs(stack.engine))
+    assert "client Muddled gets nothing: its registration is not JSON" in logs
+    assert "client team/Deeper gets nothing: its registration lies a level too deep" in logs
     stack.deliver([mark.lock()])
     assert stack.executions.all()[-1].clients[-2:] == ["Police", "original"]
     assert len(drain(stack.engine, stack.queues["Insurer"])) == 1
@@ -77,7 +79,7 @@ def test_a_client_that_refuses_access_has_its_events_parked_and_delays_nobody(st
     delivered = {client: drain(stack.engine, url) for client, url in stack.queues.items()}
     parked = [
         event["eventId"]
-        for event in inspection.parked(stack.engine, stack.outputs["ParkedEventsTableName"])[unwritable]
+        for event in inspection.held(stack.engine, stack.outputs["ParkedEventsTableName"])[unwritable]
     ]
     judged = verdicts(Evidence(items, delivered, {unwritable: parked}, quarantined=[], failing=[unwritable]))
     assert [verdict for verdict in judged if verdict.found] == []

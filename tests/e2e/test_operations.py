@@ -1,4 +1,4 @@
-"""Proves, on the deployed stack, what operators do by `python -m operate`: see, redrive, release, replay.
+"""Proves, on the deployed stack, what operators do by `meq`, installed from a wheel: see, redrive, release, replay.
 
 MiniStack writes no records to an on-failure bucket; the test writes an object there as AWS documents it.
 """
@@ -6,9 +6,16 @@ MiniStack writes no records to an on-failure bucket; the test writes an object t
 import json
 import subprocess
 import sys
+import sysconfig
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from local import inspection
 from local.marks import Item, Mark
@@ -17,20 +24,40 @@ from local.session import Session
 from local.stack import ROOT
 from mark_event_queue.domain.attributes import json_object
 from mark_event_queue.domain.events import to_group_id
-from meq.replay import records_of
 
 
-def operate(stack: Session, *arguments: str) -> tuple[int, str]:
-    """Run a command as an operator would; return its exit code and what it printed."""
-    result = subprocess.run(
-        [sys.executable, "-m", "meq", *arguments],
-        cwd=ROOT,
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this project in a virtual environment of its own: what `pip install .` leaves, and no clone around it.
+
+    The packages that it needs are those of the test environment, so that no index is asked; that a resolver finds
+    them by the wheel's metadata is not shown here.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    uv = str(Path(sys.executable).with_name("uv"))
+    build = [uv, "build", "--quiet", "--offline", "--wheel", "--no-build-isolation", "--python", sys.executable]
+    subprocess.run([*build, "--out-dir", str(folder), str(ROOT)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python), str(wheel)], check=True
+    )
+    purelib = [sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}), sysconfig.get_path("purelib")]
+    Path(purelib[0], "test-environment.pth").write_text(purelib[1])
+    return folder
+
+
+def meq(stack: Session, installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as an operator would, from a folder that has nothing to do with the project."""
+    return subprocess.run(
+        [str(installed / "venv" / "bin" / "meq"), *arguments],
+        cwd=installed,
         env=stack.engine.environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    return result.returncode, result.stdout + result.stderr
 
 
 def survey(stack: Session) -> list[dict[str, Any]]:
@@ -67,8 +94,38 @@ def quarantine(stack: Session, item: Item, number: int) -> None:
         pass
 
 
+@contextmanager
+def refused_access(stack: Session, client: str) -> Iterator[None]:
+    """Have a client's queue refuse everything for the length of the context."""
+    sqs, url = stack.engine.client("sqs"), stack.queues[client]
+    policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    refusal = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": refusal})
+    yield
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+def test_an_installed_meq_needs_no_clone(stack: Session, installed: Path):
+    """What runs is the wheel's; from a folder of its own it finds the stack, its clients and what waits."""
+    python = str(installed / "venv" / "bin" / "python")
+    where = [python, "-c", "import meq, mark_event_queue; print(meq.__file__, mark_event_queue.__file__)"]
+    told = subprocess.run(where, cwd=installed, capture_output=True, text=True, check=True).stdout
+    assert [Path(path).is_relative_to(installed) for path in told.split()] == [True, True]
+
+    assert "redrive" in meq(stack, installed, "--help").stdout
+    clients = json.loads(meq(stack, installed, "clients", "--json").stdout)
+    assert [(one["name"], one["problem"]) for one in clients] == [(n, None) for n in ("Insurer", "Police", "original")]
+    assert json.loads(meq(stack, installed, "--stack", "mark-event-queue", "held", "--json").stdout) == []
+    status = json.loads(meq(stack, installed, "status", "--json").stdout)
+    assert (status["held"], status["undeliveredObjects"]) == ([], 0)
+
+
 def test_quarantined_events_come_back_in_order_once_the_contract_allows_them(stack: Session):
-    """Released: valid ones, in order, behind what was delivered meanwhile; what still breaks a rule holds its mark."""
+    """Released: valid ones, in order, behind what was delivered meanwhile; what still breaks a rule holds its mark.
+
+    From the clone, which has the schemas.
+    """
     mended, stuck = Mark("RE LSE"), Mark("ST UCK")
     first, second, third = mended.lock(), mended.unlock(), mended.lock()
     still_broken, behind = stuck.lock(), stuck.unlock()
@@ -77,16 +134,20 @@ def test_quarantined_events_come_back_in_order_once_the_contract_allows_them(sta
         quarantine(stack, item, number)
     stack.deliver([third])
 
-    code, told = operate(stack, "release")
-    assert (code, told.splitlines()[0]) == (1, "released 2, 2 stay in quarantine")
+    command = [sys.executable, "-m", "meq", "release", "--json"]
+    result = subprocess.run(
+        command, cwd=ROOT, env=stack.engine.environment, capture_output=True, text=True, check=False
+    )
+    released = json.loads(result.stdout)
+    assert (result.returncode, released["released"], len(released["staying"])) == (1, 2, 2)
     delivered = [message.event_id for message in drain(stack.engine, stack.queues["Insurer"])]
     assert delivered == [item["eventId"]["S"] for item in (third, first, second)]
     staying = [message.event_id for message in drain(stack.engine, stack.outputs["QuarantineQueueUrl"])]
     assert staying == [still_broken["eventId"]["S"], behind["eventId"]["S"]]
 
 
-def test_records_that_the_stream_gave_up_are_delivered_from_the_bucket(stack: Session):
-    """An object of the on-failure bucket goes through the converter, reaches every client and leaves the bucket."""
+def test_records_that_the_stream_gave_up_are_delivered_from_the_bucket(stack: Session, installed: Path):
+    """An object goes through the converter, reaches every client and leaves the bucket; a foreign one stays in it."""
     mark = Mark("RE PLY")
     items = [mark.lock(), mark.unlock()]
     records = [
@@ -102,55 +163,82 @@ def test_records_that_the_stream_gave_up_are_delivered_from_the_bucket(stack: Se
         for number, item in enumerate(items, start=1)
     ]
     content = {"version": "1.0", "payload": json.dumps({"Records": records})}
-    assert records_of(content) == records
     bucket, store = stack.outputs["UndeliveredRecordsBucketName"], stack.engine.client("s3")
-    store.put_object(Bucket=bucket, Key="aws/lambda/mapping/shard/2026/03/01/one", Body=json.dumps(content).encode())
+    key = "aws/lambda/mapping/shard/2026/03/01/one"
+    store.put_object(Bucket=bucket, Key="0-note.txt", Body=b"a note")
+    store.put_object(Bucket=bucket, Key=key, Body=json.dumps(content).encode())
 
-    code, told = operate(stack, "replay")
-    assert (code, told) == (0, "delivered the 2 records of aws/lambda/mapping/shard/2026/03/01/one\n")
+    result = meq(stack, installed, "replay", "--json")
+    assert result.returncode == 1
+    told = json.loads(result.stdout)
+    assert told["delivered"] == [{"key": key, "records": 2}]
+    assert told["passedOver"] == [{"key": "0-note.txt", "problem": "is not JSON"}]
     for client in ("Insurer", "Police", "original", "fan-out"):
         delivered = [message.event_id for message in drain(stack.engine, stack.queues[client])]
         assert delivered == [item["eventId"]["S"] for item in items]
-    assert operate(stack, "replay") == (0, "there is nothing to replay\n")
+    store.delete_object(Bucket=bucket, Key="0-note.txt")
+    result = meq(stack, installed, "replay")
+    assert (result.returncode, result.stdout) == (0, "There is nothing to replay.\n")
 
 
-def test_what_is_parked_is_seen_described_and_redriven(stack: Session):
-    """`parked` names client, mark, number, time and error; a dry run changes nothing; a redrive delivers."""
-    sqs, url = stack.engine.client("sqs"), stack.queues["Police"]
-    policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
-    sqs.set_queue_attributes(
-        QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [deny]})}
-    )
+def test_what_is_held_is_seen_described_and_redriven(stack: Session, installed: Path):
+    """`held` names recipient, mark, number, time and error; a dry run changes nothing; a redrive delivers."""
+    url = stack.queues["Police"]
     mark = Mark("SE EN")
     items = [mark.lock(), mark.unlock(), mark.lock()]
-    stack.deliver(items)
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    with refused_access(stack, "Police"):
+        stack.deliver(items)
 
-    _, told = operate(stack, "parked")
-    (line,) = [line for line in told.splitlines() if "SE EN" in line]
-    client, *mark_name, events, _, _, since, error, _, first_id = line.split()
-    assert (client, " ".join(mark_name), events, error) == ("Police", "SE EN", "3", "Sqs.AccessDenied")
-    assert datetime.fromisoformat(since) <= datetime.now(UTC)
-    assert first_id == items[0]["eventId"]["S"]
+    result = meq(stack, installed, "held", "--client", "Police", "--mark", "SE EN", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    (held,) = json.loads(result.stdout)
+    assert datetime.fromisoformat(held.pop("since")) <= datetime.now(UTC)
+    assert held == {
+        "recipient": "Police",
+        "mark": "SE EN",
+        "events": 3,
+        "reason": "Sqs.AccessDenied",
+        "firstEventId": items[0]["eventId"]["S"],
+        "violations": [],
+    }
 
     of_police = [one for one in survey(stack) if one.get("client") == "Police"]
     in_table = inspection.parked(stack.engine, stack.outputs["ParkedEventsTableName"])["Police"]
     assert [one["ParkedEvents"] for one in of_police if "ParkedEvents" in one] == [[len(in_table)]]
     assert [one["OldestParkedAge"][0] >= 0 for one in of_police if "OldestParkedAge" in one] == [True]
 
-    code, told = operate(stack, "redrive", "Police", "--mark", "SE EN", "--dry-run")
-    assert (code, json.loads(told)["wouldRedrive"]) == (0, 3)
+    result = meq(stack, installed, "redrive", "Police", "--mark", "SE EN", "--dry-run", "--json")
+    assert (result.returncode, json.loads(result.stdout)["wouldRedrive"]) == (0, 3)
     assert drain(stack.engine, url) == []
 
-    code, told = operate(stack, "redrive", "Police", "--mark", "SE EN")
-    assert (code, json.loads(told)["delivered"]) == (0, 3)
+    result = meq(stack, installed, "redrive", "Police", "--mark", "se en")
+    assert (result.returncode, "Did you mean 'SE EN'?" in result.stderr) == (1, True)
+
+    result = meq(stack, installed, "redrive", "Police", "--mark", "SE EN", "--json")
+    assert (result.returncode, json.loads(result.stdout)["delivered"]) == (0, 3)
     assert [message.event_id for message in drain(stack.engine, url)] == [item["eventId"]["S"] for item in items]
 
 
-def test_a_redrive_for_nobody_says_who_there_is(stack: Session):
-    """A client that is not registered is an error that names those that are."""
-    code, told = operate(stack, "redrive", "Nobody")
-    assert code == 1
-    # MiniStack calls every error of a function Runtime.HandlerError; AWS would say UnknownClientError.
-    assert "'Insurer', 'Police', 'original'" in told
+def test_a_discard_frees_what_follows(stack: Session, installed: Path):
+    """The first event is given up, those behind it are delivered; a second discard finds nothing of the mark."""
+    mark = Mark("DI SC")
+    items = [mark.lock(), mark.unlock(), mark.lock()]
+    with refused_access(stack, "Police"):
+        stack.deliver(items)
+
+    discard = ("discard", "Police", "DI SC", "--reason", "no use", "--by", "a test", "--json")
+    result = meq(stack, installed, *discard)
+    assert (result.returncode, json.loads(result.stdout)["nothingHeld"]) == (0, True)
+    delivered = [message.event_id for message in drain(stack.engine, stack.queues["Police"])]
+    assert delivered == [item["eventId"]["S"] for item in items[1:]]
+    assert meq(stack, installed, *discard).returncode == 1
+
+
+def test_stacks_that_are_not_there_or_not_ours_are_told_of(stack: Session, installed: Path):
+    """Each in a line or two, with the stack that is there."""
+    for name, problem in (("nosuch", "There is no stack nosuch"), ("mark-api", "is not of this application")):
+        result = meq(stack, installed, "held", "--stack", name)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert problem in result.stderr
+        assert "Of this application there are: mark-event-queue." in result.stderr
+        assert len(result.stderr.splitlines()) == 2

@@ -11,7 +11,8 @@ import pytest
 
 from local.marks import Mark, put_in_batches
 from local.queues import until
-from meq import parked, redrive
+from meq import redrive
+from meq.held import HeldEvents
 from tests.faults.world import World
 
 _numbers = count()
@@ -62,26 +63,26 @@ def test_access_taken_and_given_back(world: World):
 
 
 def test_a_refused_mark_holds_up_only_itself_and_a_discard_lets_its_followers_go(world: World):
-    """Its followers wait, `parked` says so, the client's other marks flow; discarding it frees them, in order."""
+    """Its followers wait, `held` says so, the client's other marks flow; discarding it frees them, in order."""
     refused, *others = marks(15)
     items = world.events([refused, *others], each=4)
     world.refuse_events("Police", items[:1])
     world.send(items)
     world.check()
-    (sequence,) = parked.parked_sequences(world.session.operated)
-    assert (sequence.client, sequence.mark, sequence.events) == ("Police", refused.name, 4)
+    operated = world.session.operated
+    (sequence,) = HeldEvents(operated).all()
+    assert (sequence.recipient, sequence.mark, sequence.events) == ("Police", refused.name, 4)
     assert sequence.first_event_id == world.put[refused.name][0]
 
     world.heal("Police")
-    asked = {"client": "Police", "mark": refused.name, "action": "discard", "by": "a test", "reason": "refused"}
-    _, all_well = redrive.wait(world.session.operated, redrive.start(world.session.operated, asked))
-    assert all_well
+    asked = redrive.Asked("Police", refused.name, discard=True, by="a test", reason="refused")
+    assert redrive.wait(operated, asked, redrive.start(operated, asked)).done
     world.collect()
     assert world.received["Police"][refused.name] == world.put[refused.name][1:]
     world.put[refused.name].pop(0)
     for client in world.queues():
         world.received[client][refused.name] = list(world.put[refused.name])
-    assert list(parked.parked_sequences(world.session.operated)) == []
+    assert list(HeldEvents(operated).all()) == []
 
 
 def test_the_converter_killed_in_the_middle_of_a_batch(world: World):

@@ -185,7 +185,8 @@ class World:
     def redrive(self, client: str, at_once: int = 1, stop_after: float | None = None) -> None:
         """Redrive a client's events, several times at once if asked; stop one of them half way if asked."""
         operated = self.session.operated
-        started = [redrive.start(operated, {"client": client}) for _ in range(at_once)]
+        asked = redrive.Asked(client)
+        started = [redrive.start(operated, asked) for _ in range(at_once)]
         if stop_after is not None:
             self.tally.faults["redrive stopped half way"] += 1
             time.sleep(stop_after)
@@ -193,7 +194,7 @@ class World:
             if machine.describe_execution(executionArn=started[0])["status"] == "RUNNING":
                 machine.stop_execution(executionArn=started[0])
         for arn in started:
-            redrive.wait(operated, arn)
+            redrive.wait(operated, asked, arn)
         self.settle()
 
     # -- what has to be true -----------------------------------------------------------------------
@@ -257,7 +258,7 @@ class World:
     def _parked(self, client: str) -> dict[str, list[str]]:
         by_group: dict[str, list[str]] = defaultdict(list)
         table = self.session.outputs["ParkedEventsTableName"]
-        for event in inspection.parked(self.session.engine, table).get(client, []):
+        for event in inspection.held(self.session.engine, table).get(client, []):
             by_group[event["groupId"]].append(event["eventId"])
         return by_group
 

@@ -16,6 +16,7 @@ from ministack.core import iam_actions
 from ministack.services import lambda_svc, sqs, stepfunctions
 
 from local import engine
+from local.environment import REGION
 
 
 def test_states_would_speak_the_wrong_protocol_to_sqs():
@@ -26,7 +27,7 @@ def test_states_would_speak_the_wrong_protocol_to_sqs():
 def test_a_policy_could_not_name_a_parameter_path():
     """MiniStack derives the resource "*" for GetParametersByPath."""
     headers = {"x-amz-target": "AmazonSSM.GetParametersByPath"}
-    request = ("ssm", "POST", "/", headers, b'{"Path": "/stack/clients"}', {}, engine.REGION, "000000000000")
+    request = ("ssm", "POST", "/", headers, b'{"Path": "/stack/clients"}', {}, REGION, "000000000000")
     assert iam_actions.extract_resource_arn(*request) == "*"
 
 
@@ -92,7 +93,7 @@ def test_it_answers_over_tls_only():
         stranger = boto3.client(
             "sqs",
             endpoint_url=running.endpoint,
-            region_name=engine.REGION,
+            region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106
             verify=True,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
 from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS
 from mark_event_queue.domain.batches import RELEASE
+from mark_event_queue.domain.clients import Registration, admit
 from mark_event_queue.domain.rejected import RejectedEvents
 from tests.held_table import create_table
 from tests.statemachine.definitions import load, tasks
@@ -53,6 +55,8 @@ _LOG_DELIVERY = {
     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
 }  # fmt: skip
 _WITHOUT_RESOURCE = _MACHINE_TRACING | _LOG_DELIVERY | {"dynamodb:ListStreams"}
+
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 
 both_templates = pytest.mark.parametrize("name", [MAIN, CLIENT])
 every_function = pytest.mark.parametrize("function", sorted(of_type(translated(MAIN), "AWS::Lambda::Function")))
@@ -89,6 +93,7 @@ def test_outputs_are_those_that_others_read(template: Template):
     assert template["Outputs"].keys() >= {
         "QueueName", "QueueARN", "ClientQueueName", "ClientQueueARN",
         "StateMachineArn", "RedriveStateMachineArn", "ParkedEventsTableName", "ClientsPath",
+        "DeliveryRoleArn", "RedriveRoleArn",
     }  # fmt: skip
 
 
@@ -354,9 +359,30 @@ def test_queues_are_fifo_encrypted_and_patient(name: str, queue: str):
     assert properties["FifoQueue"] is True
     assert properties["DeduplicationScope"] == "messageGroup"
     assert properties["FifoThroughputLimit"] == "perMessageGroupId"
-    assert properties["SqsManagedSseEnabled"] is True
+    assert properties["SqsManagedSseEnabled"] in (True, {"Fn::If": ["KeyOfSqs", True, _NO_VALUE]})
     assert properties["MessageRetentionPeriod"] == 14 * DAY
     assert "RedrivePolicy" not in properties, "a dead-letter queue breaks the order"
+
+
+def test_a_client_may_bring_a_key_of_its_own():
+    """With a key the queue is encrypted by it, without one by SQS: never by both, never by nothing."""
+    template = source(CLIENT)
+    queue = of_type(template, "AWS::SQS::Queue")["ClientQueue"]
+    assert template["Conditions"] == {"KeyOfSqs": {"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]}}
+    assert template["Parameters"]["KmsKeyArn"]["Default"] == ""
+    assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["KeyOfSqs", True, _NO_VALUE]}
+    assert queue["KmsMasterKeyId"] == {"Fn::If": ["KeyOfSqs", _NO_VALUE, {"Ref": "KmsKeyArn"}]}
+
+
+def test_the_roles_that_a_key_has_to_let_in_are_all_that_send_to_clients(template: Template):
+    """Whoever may send to a client's queue is an output, so that the key's owner knows whom to name."""
+    senders = {
+        statement.owner
+        for statement in statements(template)
+        if statement.body["Effect"] == "Allow" and "MarkFanOutClient*.fifo" in str(statement.resources)
+    }
+    outputs = {template["Outputs"][name]["Value"]["Fn::GetAtt"][0] for name in ("DeliveryRoleArn", "RedriveRoleArn")}
+    assert outputs == senders
 
 
 @every_queue
@@ -478,6 +504,14 @@ def test_stream_drops_only_records_without_an_event(template: Template):
     (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
     (pattern,) = mapping["FilterCriteria"]["Filters"]
     assert json.loads(pattern["Pattern"]) == {"eventName": ["INSERT", "MODIFY"]}
+
+
+def test_an_alarm_tells_that_the_stream_has_to_carry_images(template: Template):
+    """Nobody has to know what a view is to end it: the description names the two that do."""
+    alarm = template["Resources"]["RecordsWithoutImageAlarm"]["Properties"]
+
+    assert "NEW_IMAGE or NEW_AND_OLD_IMAGES" in alarm["AlarmDescription"]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
 def test_stream_is_the_one_that_the_role_may_read(template: Template):
@@ -656,7 +690,7 @@ def test_clients_path_is_the_one_that_clients_register_under(template: Template)
 
 
 def test_every_client_name_gives_a_queue_that_can_be_sent_to():
-    """Whatever name the template accepts gives a legal queue name, and one that the machine may send to."""
+    """Whatever name the template accepts gives a queue that is served: a legal name, that the machine may send to."""
     pattern = source(CLIENT)["Parameters"]["ClientName"]["AllowedPattern"]
     queue_name = of_type(translated(CLIENT), "AWS::SQS::Queue")["ClientQueue"]["QueueName"]["Fn::Sub"]
     longest = max((length for length in range(1, 200) if re.search(pattern, "a" * length)), default=0)
@@ -664,8 +698,39 @@ def test_every_client_name_gives_a_queue_that_can_be_sent_to():
     for name in ("a" * longest, "Archive", "a-1"):
         assert re.search(pattern, name)
         queue = queue_name.replace("${ClientName}", name)
-        assert re.fullmatch(r"MarkFanOutClient[A-Za-z0-9_-]*\.fifo", queue)
         assert len(queue) <= 80, "SQS API Reference, CreateQueue"
+        value = json.dumps({"queueUrl": f"https://sqs.{REGION}.amazonaws.com/123456789012/{queue}"})
+        registration = Registration(name, "String", value, datetime.now(UTC), REGION, "123456789012")
+        assert [client["name"] for client in admit([registration]).clients] == [name]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What tells
+# ----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("alarm", sorted(of_type(source(MAIN), "AWS::CloudWatch::Alarm")))
+def test_alarms_watch_what_is_counted(template: Template, alarm: str):
+    """An alarm of the application's own metrics names one that its service's function adds; silence is no alarm."""
+    properties = of_type(template, "AWS::CloudWatch::Alarm")[alarm]
+    assert properties["TreatMissingData"] == "notBreaching"
+    if properties["Namespace"] == "mark-event-queue":
+        (dimension,) = properties["Dimensions"]
+        package = FUNCTIONS / "mark_event_queue" / dimension["Value"]
+        assert dimension["Name"] == "service"
+        assert f'"{properties["MetricName"]}"' in "".join(path.read_text("utf-8") for path in package.glob("*.py"))
+
+
+@pytest.mark.parametrize("metric", ["MalformedRegistrations", "ClientsCrowdedOut"])
+def test_whoever_registers_in_vain_raises_an_alarm(template: Template, metric: str):
+    """One such registration in one reading is enough, and the alarm says what to do."""
+    (alarm,) = [
+        alarm for alarm in of_type(template, "AWS::CloudWatch::Alarm").values() if alarm["MetricName"] == metric
+    ]
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+        "Maximum",
+        "GreaterThanThreshold",
+        0,
+    )
+    assert "The converter's log" in alarm["AlarmDescription"]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

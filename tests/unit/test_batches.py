@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack, split
 from mark_event_queue.domain.budget import STATE_BYTES, budget
 from mark_event_queue.domain.events import Event, convert
-from tests.builders import NOW, client, item, record, removal, sequence_number
+from tests.builders import NOW, checkpoint, client, image_lacking, item, record, removal, sequence_number
 
 ROOMY = budget([])
 
@@ -36,7 +36,7 @@ def _filler_that_costs(target: int) -> int:
     st.integers(3_000, 20_000),
 )
 def test_every_event_is_in_one_batch_in_the_order_of_the_stream(sizes, room):
-    """Records with a new image come out once, in order; REMOVE records (None here) do not."""
+    """Inserted and replaced items come out once, in order; removed ones (None here) do not."""
     records = [removal(n) if size is None else _sized(n, size) for n, size in enumerate(sizes)]
 
     batches = list(pack(records, room))
@@ -69,7 +69,15 @@ def test_a_batch_is_named_by_its_first_record():
     """The sequence number that the stream is to resume from is that of the batch's first event."""
     (batch,) = pack([removal(1), record(item(2), 2), record(item(3), 3)], ROOMY)
 
-    assert batch.first_sequence_number == sequence_number(2)
+    assert batch.checkpoint == checkpoint(2)
+
+
+def test_a_record_without_a_new_image_keeps_its_place():
+    """It is no removal: it travels between its neighbours, unfit, for validation to quarantine."""
+    (batch,) = pack([record(item(1), 1), image_lacking(2), record(item(3), 3)], ROOMY)
+
+    assert [event.sequence_number for event in batch.events] == [sequence_number(n) for n in (1, 2, 3)]
+    assert [bool(event.unfit) for event in batch.events] == [False, True, False]
 
 
 def test_the_largest_event_that_fits_travels_whole():
@@ -111,7 +119,7 @@ def test_what_grows_when_quoted_is_counted_as_it_grows(filler):
 
 @pytest.mark.parametrize("records", [[], [removal(1), removal(2)]])
 def test_nothing_to_deliver_makes_no_batch(records):
-    """No records, or none with a new image, start no execution."""
+    """No records, or removals only, start no execution."""
     assert not list(pack(records, ROOMY))
 
 

@@ -1,16 +1,19 @@
-"""Unit tier, `adapters.clients`: proves that a registration that makes no sense costs its own client alone.
+"""Unit tier, `adapters.clients`: proves what is read of Systems Manager, how often, and who is told what.
 
-Systems Manager is moto's; what IAM lets the converter read is proven on the deployed stack.
+Who is served is decided by `domain.clients` (test_admission). Systems Manager is moto's; what IAM lets the converter
+read is proven on the deployed stack.
 """
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from mark_event_queue.adapters.clients import Clients
+from mark_event_queue.domain.clients import Admission
 from mark_event_queue.domain.errors import ClientsUnavailableError, UnknownClientError
 from tests.builders import client
 from tests.fakes import aws_fake
@@ -31,24 +34,28 @@ def parameters(moto: None) -> Iterator[None]:
     """A Systems Manager without parameters, and without them again afterwards."""
     yield
     ssm = boto3.client("ssm")
-    pages = list(ssm.get_paginator("get_parameters_by_path").paginate(Path=PATH))
+    pages = list(ssm.get_paginator("get_parameters_by_path").paginate(Path=PATH, Recursive=True))
     for found in [parameter for page in pages for parameter in page["Parameters"]]:
         ssm.delete_parameter(Name=found["Name"])
 
 
-def _register(name: str, value: str) -> None:
-    boto3.client("ssm").put_parameter(Name=f"{PATH}/{name}", Value=value, Type="String", Overwrite=True)
+def _register(name: str, value: str, kind: Any = "String") -> None:
+    boto3.client("ssm").put_parameter(Name=f"{PATH}/{name}", Value=value, Type=kind, Overwrite=True)
 
 
-def _registered() -> tuple[list[dict], list[str]]:
+def _silent(admission: Admission) -> None:
+    """Hear of nobody."""
+
+
+def _registered() -> tuple[list[dict[str, str]], list[str]]:
     told: list[str] = []
-    return Clients(PATH, lambda name, problem: told.append(f"{name} {problem}")).registered(), told
+    return Clients(PATH, lambda admission: told.extend(admission.complaints())).registered(), told
 
 
 def test_clients_come_by_name(parameters):
     """Registered clients are returned with their queues, sorted, whatever order they were registered in."""
     for name in ("billing", "archive", "analytics"):
-        _register(name, json.dumps({"queueUrl": client(name)["queueUrl"], "filter": "of later features"}))
+        _register(name, json.dumps({"queueUrl": client(name)["queueUrl"]}))
 
     assert _registered() == ([client("analytics"), client("archive"), client("billing")], [])
 
@@ -61,7 +68,7 @@ def test_nobody_registered_is_no_error(parameters):
 def test_more_clients_than_one_page_are_all_found(parameters):
     """Systems Manager answers ten at a time; everybody is served."""
     for number in range(25):
-        _register(f"c{number:02}", json.dumps({"queueUrl": URL}))
+        _register(f"c{number:02}", json.dumps({"queueUrl": client(f"c{number:02}")["queueUrl"]}))
 
     registered, _ = _registered()
 
@@ -69,77 +76,82 @@ def test_more_clients_than_one_page_are_all_found(parameters):
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    ("name", "value", "kind", "problem"),
     [
-        ("https://no.json/here", "is not JSON"),
-        ("[" * 4_000, "is not JSON"),
-        ("{", "is not JSON"),
-        ("{}", 'has no text "queueUrl"'),
-        ('{"queueURL": "x"}', 'has no text "queueUrl"'),
-        ('{"queueUrl": null}', 'has no text "queueUrl"'),
-        ('{"queueUrl": ["x"]}', 'has no text "queueUrl"'),
-        ('["queueUrl"]', 'has no text "queueUrl"'),
-        ('"queueUrl"', 'has no text "queueUrl"'),
-        ("null", 'has no text "queueUrl"'),
-        *[
-            (json.dumps({"queueUrl": url}), "names no queue that matches MarkFanOutClient*.fifo")
-            for url in (
-                "",
-                "MarkFanOutClientQueue.fifo",
-                URL.removesuffix(".fifo"),
-                URL.replace("MarkFanOutClient", "Payments"),
-                URL.replace("Client", ""),
-                URL + "\n",
-                URL + "?x",
-                "https://a b/MarkFanOutClientQueue.fifo",
-                URL.replace("amazonaws", "a" * 300),
-            )
-        ],
+        ("broken", "queue please", "String", "is not JSON"),
+        ("team/broken", json.dumps({"queueUrl": client()["queueUrl"]}), "String", "lies a level too deep"),
+        ("broken", json.dumps({"queueUrl": client()["queueUrl"]}), "SecureString", "is a parameter of type SecureStr"),
+        ("broken", json.dumps({"queueUrl": URL.replace("1234", "9876")}), "String", "names a queue of account 9876"),
+        ("broken", json.dumps({"queueUrl": URL.replace("eu-west-2", "eu-west-1")}), "String", "names a queue of acc"),
     ],
 )
-def test_a_registration_that_makes_no_sense_costs_its_client_alone(parameters, value, problem):
-    """Left out and told of with the reason; the others are served as ever."""
+def test_a_registration_that_makes_no_sense_costs_its_client_alone(parameters, name, value, kind, problem):
+    """Left out and told of with name and reason, which may be its place, type, account or region; others are served."""
     _register("archive", json.dumps({"queueUrl": URL}))
-    _register("broken", value)
-
-    assert _registered() == ([client("archive", URL)], [f"broken {problem}"])
-
-
-def test_a_name_too_long_to_carry_costs_its_client_alone(parameters):
-    """Every name travels in every execution: one that is out of bounds takes no room from the events."""
-    _register("n" * 100, json.dumps({"queueUrl": URL}))
-    _register("n" * 101, json.dumps({"queueUrl": URL}))
+    _register(name, value, kind)
 
     registered, told = _registered()
 
-    assert [one["name"] for one in registered] == ["n" * 100]
-    assert told == [f"{'n' * 101} has a name of more than 100 characters"]
+    assert registered == [client("archive", URL)]
+    assert [line.startswith(f"client {name} gets nothing: its registration {problem}") for line in told] == [True]
+
+
+def test_who_registered_first_has_the_queue(parameters):
+    """Of two names for one queue the later one is told of, also when its name comes first."""
+    _register("zebra", json.dumps({"queueUrl": URL}))
+    _register("archive", json.dumps({"queueUrl": URL}))
+
+    registered, told = _registered()
+
+    assert registered == [client("zebra", URL)]
+    assert told == [
+        "client archive gets nothing: its registration names the queue of client zebra, which registered before it"
+    ]
+
+
+def test_whoever_gets_nothing_is_told_of_once_a_reading(parameters):
+    """A busy stream does not repeat for every batch what it said a moment ago."""
+    _register("broken", "{}")
+    told: list[Admission] = []
+    clients = Clients(PATH, told.append)
+
+    clients.registered()
+    clients.registered()
+
+    assert [list(admission.malformed) for admission in told] == [["broken"]]
 
 
 def test_a_client_is_found_by_its_name(parameters):
     """Whoever names a client gets its queue."""
     _register("archive", json.dumps({"queueUrl": URL}))
 
-    assert Clients(PATH, lambda *_: None).queue_url("archive") == URL
+    assert Clients(PATH, _silent).queue_url("archive") == URL
 
 
-@pytest.mark.parametrize("name", ["archive", "Billing", "broken", ""])
+@pytest.mark.parametrize("name", ["archive", "Billing", ""])
 def test_a_client_who_is_not_there_is_told_apart_from_those_who_are(parameters, name):
-    """Unknown, or with a registration that makes no sense: the error says who is registered, and where."""
+    """The error says who is registered, and where."""
     _register("billing", json.dumps({"queueUrl": URL}))
+
+    with pytest.raises(UnknownClientError, match=rf"no client '{name}' .*{PATH}.*\['billing'\]"):
+        Clients(PATH, _silent).queue_url(name)
+
+
+def test_a_client_who_is_not_served_is_told_why(parameters):
+    """Whoever names a client whose registration makes no sense hears what is wrong with it."""
     _register("broken", "{}")
 
-    with pytest.raises(UnknownClientError, match=rf"{PATH}.*\['billing'\]"):
-        Clients(PATH, lambda *_: None).queue_url(name)
+    with pytest.raises(UnknownClientError, match=rf"'broken' is not served: .*{PATH} has no text \"queueUrl\""):
+        Clients(PATH, _silent).queue_url("broken")
 
 
 def test_registrations_are_read_once_a_minute(parameters):
     """Within the cache's time a new client is not seen, and Systems Manager not asked."""
     _register("archive", json.dumps({"queueUrl": URL}))
-    clients = Clients(PATH, lambda name, problem: None)
+    clients = Clients(PATH, _silent)
     before = clients.registered()
 
-    _register("billing", json.dumps({"queueUrl": URL}))
+    _register("billing", json.dumps({"queueUrl": client("billing")["queueUrl"]}))
 
     assert clients.registered() == before
     assert [one["name"] for one in _registered()[0]] == ["archive", "billing"]

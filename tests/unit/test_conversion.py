@@ -13,7 +13,7 @@ import pytest
 from mark_event_queue.converter.conversion import Failures, deliver
 from mark_event_queue.domain.batches import LIVE, Batch
 from mark_event_queue.domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
-from tests.builders import client, event_input, item, record, removal, sequence_number
+from tests.builders import checkpoint, client, event_input, item, record, removal
 
 NOTHING_FAILED: Failures = {"batchItemFailures": []}
 CLIENTS = [client("archive"), client("billing")]
@@ -33,14 +33,14 @@ class Runs:
 
     def run(self, batch: Batch, payload: str) -> None:
         """Note the execution, and fail it if it is the one to fail."""
-        self.batches.append([event.sequence_number for event in batch.events])
+        self.batches.append([event.checkpoint for event in batch.events])
         self.payloads.append(payload)
         if self.error and len(self.batches) == self.failing:
             raise self.error
 
     def stopped(self, batch: Batch, reason: str) -> None:
         """Note where and why the invocation stopped."""
-        self.stops.append((batch.first_sequence_number, reason))
+        self.stops.append((batch.checkpoint, reason))
 
 
 def _large(number: int) -> dict:
@@ -57,7 +57,7 @@ def test_batches_run_one_after_another_in_order():
     runs = Runs()
 
     assert _deliver([_large(number) for number in (1, 2, 3)], runs) == NOTHING_FAILED
-    assert runs.batches == [[sequence_number(1)], [sequence_number(2)], [sequence_number(3)]]
+    assert runs.batches == [[checkpoint(1)], [checkpoint(2)], [checkpoint(3)]]
     assert runs.stops == []
 
 
@@ -86,6 +86,19 @@ def test_every_execution_has_its_own_deadline():
     assert before <= starts[0] <= starts[1] <= datetime.now(UTC)
 
 
+def test_the_checkpoint_is_spelt_as_the_stream_spells_it():
+    """What travels is 40 digits wide; what the stream is told to resume from is its own number, leading zeros too."""
+    records = [_large(1), _large(2)]
+    records[1]["dynamodb"]["SequenceNumber"] = "000000017954420000000002"
+    runs = Runs(failing=2, error=BatchNotDeliveredError("FAILED"))
+
+    answer = _deliver(records, runs)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "000000017954420000000002"}]}
+    (travelling,) = json.loads(runs.payloads[1])["batch"]["events"]
+    assert travelling["sequenceNumber"] == "17954420000000002".zfill(40)
+
+
 def test_removals_start_nothing():
     """A forgotten mark's records carry no events: no execution, no failure."""
     runs = Runs()
@@ -106,9 +119,9 @@ def test_the_first_failure_stops_and_names_where_to_resume(error):
 
     answer = _deliver([_large(1), _large(2), _large(3)], runs)
 
-    assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(2)}]}
-    assert runs.batches == [[sequence_number(1)], [sequence_number(2)]]
-    assert runs.stops == [(sequence_number(2), str(error))]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": checkpoint(2)}]}
+    assert runs.batches == [[checkpoint(1)], [checkpoint(2)]]
+    assert runs.stops == [(checkpoint(2), str(error))]
 
 
 @FAILURES
@@ -120,8 +133,8 @@ def test_a_failure_of_the_very_first_batch_raises(error):
         _deliver([removal(0), _large(1), _large(2)], runs)
 
     assert caught.value is error
-    assert runs.batches == [[sequence_number(1)]]
-    assert runs.stops == [(sequence_number(1), str(error))]
+    assert runs.batches == [[checkpoint(1)]]
+    assert runs.stops == [(checkpoint(1), str(error))]
 
 
 def test_a_defect_is_not_taken_for_a_failed_delivery():
@@ -141,8 +154,8 @@ def test_a_batch_without_time_is_left_for_the_next_invocation():
 
     answer = _deliver([_large(1), _large(2), _large(3)], runs, lambda: next(times))
 
-    assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(3)}]}
-    assert runs.batches == [[sequence_number(1)], [sequence_number(2)]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": checkpoint(3)}]}
+    assert runs.batches == [[checkpoint(1)], [checkpoint(2)]]
 
 
 def test_the_first_batch_is_always_tried():
@@ -151,5 +164,5 @@ def test_the_first_batch_is_always_tried():
 
     answer = _deliver([_large(1), _large(2)], runs, lambda: False)
 
-    assert runs.batches == [[sequence_number(1)]]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(2)}]}
+    assert runs.batches == [[checkpoint(1)]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": checkpoint(2)}]}

@@ -11,8 +11,15 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mark_event_queue.domain.events import convert, has_new_image, to_deduplication_id, to_group_id, without_body
-from tests.builders import event_id, item, record, removal, sequence_number
+from mark_event_queue.domain.events import (
+    carries_event,
+    convert,
+    lacks_image,
+    to_deduplication_id,
+    to_group_id,
+    without_body,
+)
+from tests.builders import checkpoint, event_id, image_lacking, item, record, removal, sequence_number
 
 SQS_IDENTIFIER = frozenset(ascii_letters + digits + punctuation)
 
@@ -59,7 +66,7 @@ def test_no_record_fails_conversion(junk):
     assert _is_identifier(event.event_id)
     assert event.body.isascii()
     assert isinstance(json.loads(event.body), dict)
-    assert isinstance(has_new_image(junk), bool)
+    assert carries_event(junk) >= lacks_image(junk)
 
 
 @given(_RECORDS)
@@ -90,15 +97,65 @@ def test_an_event_carries_what_the_table_says():
 
 
 @pytest.mark.parametrize("kind", ["INSERT", "MODIFY"])
-def test_records_with_a_new_image_carry_events(kind):
-    """A replaced item is an event like a new one: only the image decides."""
-    assert has_new_image(record(kind=kind))
+def test_inserted_and_replaced_items_are_events(kind):
+    """A replaced item is an event like a new one."""
+    assert carries_event(record(kind=kind))
+    assert not lacks_image(record(kind=kind))
 
 
-@pytest.mark.parametrize("junk", [removal(), {}, {"dynamodb": None}, {"dynamodb": {"NewImage": {}}}])
-def test_records_without_a_new_image_carry_none(junk):
-    """A REMOVE record has keys only, and there is nothing to deliver."""
-    assert not has_new_image(junk)
+_EXPIRED = removal() | {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+
+
+@pytest.mark.parametrize("removed", [removal(), _EXPIRED], ids=["forgotten", "expired"])
+def test_a_removed_item_is_no_event(removed):
+    """Whoever removed it, there is nothing to deliver and nothing wrong with the stream."""
+    assert not carries_event(removed)
+    assert not lacks_image(removed)
+
+
+@pytest.mark.parametrize("kind", ["INSERT", "MODIFY"])
+@pytest.mark.parametrize("view", ["KEYS_ONLY", "OLD_IMAGE"])
+def test_an_event_that_the_stream_tells_without_its_image_is_unfit(view, kind):
+    """It goes by its table key, in its mark's order, and the reason names the view that leaves images out."""
+    lacking = image_lacking(3, view=view, kind=kind)
+
+    event = convert(lacking)
+
+    assert lacks_image(lacking)
+    assert json.loads(event.body) == {"tableKey": {"mark": "AFC 6", "createTime": "2026-03-01T09:30:00Z"}}
+    assert f"the stream's view is {view}" in event.unfit
+    assert (event.event_id, event.group_id, event.sequence_number) == (checkpoint(3), "AFC%206", sequence_number(3))
+
+
+@pytest.mark.parametrize("view", [None, "NEW_IMAGE", "Jane Secret", ["KEYS_ONLY"]])
+def test_a_view_that_does_not_explain_the_missing_image_is_not_named(view):
+    """The reason says what the stream's view has to be, and repeats nothing that it does not know."""
+    lacking = image_lacking()
+    lacking["dynamodb"]["StreamViewType"] = view
+
+    assert convert(lacking).unfit == "no new image: the stream's view has to be NEW_IMAGE or NEW_AND_OLD_IMAGES"
+
+
+@pytest.mark.parametrize("junk", [{}, {"dynamodb": None}, {"dynamodb": {"NewImage": {}}}, {"eventName": "UPSERT"}])
+def test_only_a_removal_is_skipped(junk):
+    """What a record is not known to be must not make it vanish: it is an event, and an unfit one."""
+    assert carries_event(junk)
+    assert lacks_image(junk)
+    assert convert(junk).unfit
+
+
+@given(st.lists(st.integers(0, 10**40 - 1).map(str), min_size=2, max_size=2, unique=True))
+@example(["9" + "0" * 21, "1" + "0" * 22])
+def test_sequence_numbers_compare_as_texts_as_they_do_as_numbers(checkpoints):
+    """AWS's have 21 to 40 digits; a client that compares texts keeps the later event."""
+    records = [record() for _ in checkpoints]
+    for one, checkpoint_ in zip(records, checkpoints, strict=True):
+        one["dynamodb"]["SequenceNumber"] = checkpoint_
+
+    carried = [convert(one).sequence_number for one in records]
+
+    assert [len(number) for number in carried] == [40, 40]
+    assert (carried[0] < carried[1]) == (int(checkpoints[0]) < int(checkpoints[1]))
 
 
 @pytest.mark.parametrize("attribute", [None, {"S": ""}, {"N": "7"}])
@@ -106,7 +163,7 @@ def test_an_event_without_an_id_is_unfit(attribute):
     """No text for an eventId: the event keeps its body, says why it is unfit, and goes by its sequence number."""
     event = convert(record(item(3, eventId=attribute), 3))
 
-    assert event.event_id == sequence_number(3)
+    assert event.event_id == checkpoint(3)
     assert event.unfit
     assert json.loads(event.body)["mark"] == "AFC 6"
 

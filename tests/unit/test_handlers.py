@@ -17,7 +17,19 @@ from moto import mock_aws
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
 from mark_event_queue.domain.errors import BatchNotDeliveredError, SettingsError
-from tests.builders import SCHEMAS, client, event_id, event_input, item, lanes, numbers, record, registration_number
+from tests.builders import (
+    SCHEMAS,
+    client,
+    event_id,
+    event_input,
+    image_lacking,
+    item,
+    lanes,
+    numbers,
+    record,
+    registration_number,
+    removal,
+)
 from tests.builders import example as example_event
 from tests.fakes import LambdaContextFake, aws_fake
 from tests.held_table import create_table
@@ -141,6 +153,25 @@ def test_the_converter_delivers_to_the_registered_clients(monkeypatch, capsys):
     _assert_no_personal_data(output)
 
 
+def test_the_converter_counts_what_the_stream_tells_without_an_image(monkeypatch, capsys):
+    """Such records are handed on to be quarantined by validation, and counted for the alarm; removals are not."""
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    records = [record(item(1), 1), image_lacking(2, kind="MODIFY"), image_lacking(3), removal(4)]
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        _cold_start("converter").handler({"Records": records}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert _metric(output, "RecordsWithoutImage") == [[2.0]]
+    assert _metric(output, "EventsConverted") == [[3.0]]
+    given = json.loads(aws.requests[0]["input"])
+    answer = _cold_start("validator").handler(given, CONTEXT)
+    assert answer["counts"] == {"valid": 1, "rejected": 2}
+    told = [line for line in _lines(capsys.readouterr().out) if line.get("message") == "rejected"]
+    assert ["the stream's view is KEYS_ONLY" in line["violations"] for line in told] == [True, True]
+    assert "AFC" not in json.dumps(told)
+
+
 def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, capsys):
     """A failed execution is logged by name and place in the stream; a broken registration by client and reason."""
     boto3.client("ssm").put_parameter(Name="/stack/clients/broken", Value="no JSON", Type="String")
@@ -156,6 +187,27 @@ def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, caps
     assert _metric(output, "MalformedRegistrations") == [[1.0]]
     assert "client broken gets nothing" in output
     _assert_no_personal_data(output + str(caught.value))
+
+
+def test_registrations_cannot_crowd_out_events(monkeypatch, capsys):
+    """With more registrations than there is room for, the event is delivered to the first; the others are counted."""
+    ssm = boto3.client("ssm")
+    for number in range(350):
+        value = json.dumps({"queueUrl": client(f"{number:03}")["queueUrl"]})
+        ssm.put_parameter(Name=f"/stack/clients/{number:03}", Value=value, Type="String")
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        _cold_start("converter").handler({"Records": [record(_personal_item())]}, CONTEXT)
+
+    output = capsys.readouterr().out
+    served = [one["name"] for one in json.loads(aws.requests[0]["input"])["clients"]]
+    (event,) = json.loads(aws.requests[0]["input"])["batch"]["events"]
+    assert served == [f"{number:03}" for number in range(len(served))]
+    assert "unfit" not in event
+    assert _metric(output, "ClientsCrowdedOut") == [[350.0 - len(served)]]
+    assert _metric(output, "MalformedRegistrations") == [[0.0]]
+    assert [line["level"] for line in _lines(output) if "clients get nothing" in line.get("message", "")] == ["ERROR"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Unit tier, `operate.replay`: proves that records leave the bucket only when the converter has delivered them.
+"""Unit tier, `meq.replay`: proves that records leave the bucket only when the converter has delivered them.
 
 Bucket and converter are fakes; that Lambda writes discarded batches in this shape is its documentation's
 word, and cannot be proven here.
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from meq.replay import records_of, replay, slices
+from meq.replay import Delivered, ForeignObjectError, Left, Replayed, records_of, replay, slices
 from meq.stack import Stack
 from tests.builders import NOW, ROOT, record, sequence_number
 from tests.fakes import StackClients
@@ -28,7 +28,7 @@ RAISED = {"errorType": "StateMachineUnavailableError", "errorMessage": "the stat
 class BucketFake:
     """A bucket, which lists its objects by key, a few to a page."""
 
-    objects: dict[str, list[dict[str, Any]]]
+    objects: dict[str, list[dict[str, Any]] | bytes]
     ages: dict[str, int] = field(default_factory=dict)
 
     def get_paginator(self, operation: str) -> "BucketFake":
@@ -45,9 +45,9 @@ class BucketFake:
         return [*({"Contents": listed[start : start + 2]} for start in range(0, len(listed), 2)), {}]
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Return an object."""
-        content = {"version": "1.0", "payload": json.dumps({"Records": self.objects[Key]})}
-        return {"Body": io.BytesIO(json.dumps(content).encode())}
+        """Return an object: bytes as they are, records as Lambda writes them."""
+        held = self.objects[Key]
+        return {"Body": io.BytesIO(held if isinstance(held, bytes) else _written(json.dumps({"Records": held})))}
 
     def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
         """Take an object out."""
@@ -58,7 +58,7 @@ class BucketFake:
 class ConverterFake:
     """A converter that notes what it is handed, and answers in the order given; from then on it delivers."""
 
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any] | KeyboardInterrupt] = field(default_factory=list)
     handed: list[list[dict[str, Any]]] = field(default_factory=list)
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
@@ -66,22 +66,28 @@ class ConverterFake:
         assert FunctionName == "converter"
         self.handed.append(json.loads(Payload)["Records"])
         answer = self.answers.pop(0) if self.answers else DELIVERED
+        if isinstance(answer, KeyboardInterrupt):
+            raise answer
         failed = {"FunctionError": "Unhandled"} if "errorMessage" in answer else {}
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode())} | failed
+
+
+def _written(payload: Any) -> bytes:
+    return json.dumps({"version": "1.0", "payload": payload}).encode()
 
 
 def _records(*numbers: int) -> list[dict[str, Any]]:
     return [record(number=number) for number in numbers]
 
 
-def _replay(bucket: BucketFake, converter: ConverterFake) -> tuple[list[str], bool]:
+def _replay(bucket: BucketFake, converter: ConverterFake) -> Replayed:
     return replay(Stack("stack", StackClients(OUTPUTS, {"s3": bucket, "lambda": converter})))
 
 
 @pytest.mark.parametrize("encode", [json.dumps, dict])
 def test_records_are_found_in_what_lambda_writes(encode):
     """The whole event is there under `payload`, as a text or as it is."""
-    assert records_of({"version": "1.0", "payload": encode({"Records": _records(1, 2)})}) == _records(1, 2)
+    assert records_of(_written(encode({"Records": _records(1, 2)}))) == _records(1, 2)
 
 
 def test_every_object_is_delivered_whole_and_the_oldest_first():
@@ -89,12 +95,12 @@ def test_every_object_is_delivered_whole_and_the_oldest_first():
     bucket = BucketFake({"a": _records(3), "b": _records(1, 2), "c": _records(4)}, ages={"b": 5, "a": 3, "c": 1})
     converter = ConverterFake()
 
-    lines, done = _replay(bucket, converter)
+    outcome = _replay(bucket, converter)
 
     assert converter.handed == [_records(1, 2), _records(3), _records(4)]
     assert bucket.objects == {}
-    assert lines == [f"delivered the {count} records of {key}" for key, count in (("b", 2), ("a", 1), ("c", 1))]
-    assert done
+    assert outcome == Replayed([Delivered("b", 2), Delivered("a", 1), Delivered("c", 1)])
+    assert outcome.done
 
 
 @pytest.mark.parametrize(
@@ -105,19 +111,77 @@ def test_the_first_object_that_fails_stops_the_replay_and_stays(answer, told):
     bucket, converter = BucketFake({"a": _records(1), "b": _records(2, 3), "c": _records(4)}), ConverterFake()
     converter.answers += [DELIVERED, answer]
 
-    lines, done = _replay(bucket, converter)
+    outcome = _replay(bucket, converter)
 
-    assert not done
-    assert lines == ["delivered the 1 records of a", f"stopped at b, which stays in the bucket: {told}"]
+    assert not outcome.done
+    assert outcome == Replayed([Delivered("a", 1)], stopped_at=Left("b", told), remaining=2)
     assert list(bucket.objects) == ["b", "c"]
     assert converter.handed == [_records(1), _records(2, 3)]
+
+
+FOREIGN = {
+    "not text": (b"\xff\x00", "is not JSON"),
+    "not JSON": (b"a note", "is not JSON"),
+    "no records": (b'{"version": "1.0"}', "holds no records"),
+    "not an object": (b"[1]", "holds no records"),
+    "payload without records": (_written("{}"), "holds no records"),
+    "payload that is not JSON": (_written("a note"), "is not JSON"),
+    "records that are no list": (_written({"Records": "two"}), "holds records of something else than a table's stream"),
+    "records of a bucket": (
+        _written({"Records": [{"eventSource": "aws:s3", "s3": {}}]}),
+        "holds records of something else than a table's stream",
+    ),
+    "one record of a queue among others": (
+        _written({"Records": [*_records(1), {"eventSource": "aws:sqs", "dynamodb": {}}]}),
+        "holds records of something else than a table's stream",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), FOREIGN.values(), ids=list(FOREIGN))
+def test_a_foreign_object_is_named_and_left_and_the_rest_goes_on(content, problem):
+    """Whatever it is, it stays; what comes after it is delivered; something stays, so not all is done."""
+    bucket, converter = BucketFake({"0-note.txt": content, "a": _records(1)}), ConverterFake()
+
+    with pytest.raises(ForeignObjectError, match=problem):
+        records_of(content)
+    outcome = _replay(bucket, converter)
+
+    assert outcome == Replayed([Delivered("a", 1)], passed_over=[Left("0-note.txt", problem)], remaining=1)
+    assert not outcome.done
+    assert list(bucket.objects) == ["0-note.txt"]
+    assert converter.handed == [_records(1)]
+
+
+def test_ctrl_c_leaves_what_was_not_delivered_whole():
+    """The object in hand stays, and so do those behind it."""
+    bucket, converter = BucketFake({"a": _records(1), "b": _records(2), "c": _records(3)}), ConverterFake()
+    converter.answers += [DELIVERED, KeyboardInterrupt()]
+
+    outcome = _replay(bucket, converter)
+
+    assert outcome == Replayed([Delivered("a", 1)], remaining=2, interrupted=True)
+    assert list(bucket.objects) == ["b", "c"]
+
+
+def test_progress_counts_the_objects():
+    """Each is told of before its records go."""
+    told: list[str] = []
+    clients = StackClients(
+        OUTPUTS, {"s3": BucketFake({"a": _records(1), "b\n": _records(2)}), "lambda": ConverterFake()}
+    )
+
+    replay(Stack("stack", clients), told.append)
+
+    assert told == ["object 1 of 2: a", "object 2 of 2: b\\n"]
 
 
 def test_an_empty_bucket_is_said_to_be_one():
     """Nothing is delivered, and that is well."""
     converter = ConverterFake()
 
-    assert _replay(BucketFake({}), converter) == (["there is nothing to replay"], True)
+    assert _replay(BucketFake({}), converter) == Replayed()
+    assert Replayed().done
     assert converter.handed == []
 
 

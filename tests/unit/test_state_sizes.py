@@ -17,7 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack
-from mark_event_queue.domain.budget import STATE_BYTES, budget
+from mark_event_queue.domain.budget import (
+    LARGEST_EVENT_BYTES,
+    LONGEST_CLIENT_NAME,
+    LONGEST_QUEUE_URL,
+    STATE_BYTES,
+    budget,
+)
+from mark_event_queue.domain.clients import Registration, admit
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.events import Event, convert
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
@@ -179,8 +186,8 @@ def _assert_fits(states: Iterator[tuple[str, Any]], about: str) -> None:
 
 def _assert_within_limits(records: list[dict[str, Any]], clients: Sequence[dict[str, str]], kind: str) -> list[Batch]:
     batches = list(pack(records, budget(clients)))
-    sequence_numbers = [event.sequence_number for batch in batches for event in batch.events]
-    assert sequence_numbers == [one["dynamodb"]["SequenceNumber"] for one in records]
+    checkpoints = [event.checkpoint for batch in batches for event in batch.events]
+    assert checkpoints == [one["dynamodb"]["SequenceNumber"] for one in records]
     for batch in batches:
         _assert_fits(_states(batch, clients, kind, LIVE), f"{len(batch.events)} events")
         for released in _released(batch, budget(clients)):
@@ -200,8 +207,16 @@ def _small_record(number: int, marks: int) -> dict[str, Any]:
     return record({"eventId": {"S": f"{number}"}, "mark": {"S": f"{number % marks}"}, "v": {"N": "1"}}, number)
 
 
-def _clients(count: int, name_length: int = 20) -> list[dict[str, str]]:
-    return [client(f"{number:02}".ljust(name_length, "n")[:name_length]) for number in range(count)]
+def _clients(registrations: int, name_length: int = 20, url_length: int = 90) -> list[dict[str, str]]:
+    """Return those who are served when so many register, by names and queue URLs of these lengths."""
+    return admit(_registration(number, name_length, url_length) for number in range(registrations)).clients
+
+
+def _registration(number: int, name_length: int, url_length: int) -> Registration:
+    queue = f"/123456789012/MarkFanOutClient{number}.fifo"
+    url = "https://" + "h" * max(1, url_length - len("https://" + queue)) + queue
+    name = f"{number:03}".ljust(name_length, "n")
+    return Registration(name, "String", json.dumps({"queueUrl": url}), NOW, "eu-west-2", "123456789012")
 
 
 @dataclass(frozen=True)
@@ -212,8 +227,9 @@ class Invocation:
     fillers: list[str]
     count: int
     marks: int
-    clients: int
+    registrations: int
     name_length: int
+    url_length: int
     kind: str
 
     def records(self) -> list[dict[str, Any]]:
@@ -233,8 +249,9 @@ _INVOCATIONS = st.builds(
     fillers=st.lists(st.sampled_from(_FILLERS), min_size=1, max_size=3),
     count=st.integers(1, 1_000),
     marks=st.sampled_from([1, 2, 9, 10, 11, 100, 1_000]),
-    clients=st.integers(1, 40),
-    name_length=st.integers(2, 60),
+    registrations=st.one_of(st.integers(1, 40), st.integers(41, 400)),
+    name_length=st.integers(3, LONGEST_CLIENT_NAME),
+    url_length=st.integers(1, LONGEST_QUEUE_URL),
     kind=st.sampled_from(sorted(_VERDICTS)),
 )
 
@@ -242,8 +259,8 @@ _INVOCATIONS = st.builds(
 @settings(max_examples=40)
 @given(_INVOCATIONS)
 def test_no_state_can_pass_what_step_functions_allows(invocation):
-    """Over event sizes, 1 to 1,000 records, 1 to 40 clients, any mix of marks and verdicts: every state fits."""
-    clients = _clients(invocation.clients, invocation.name_length)
+    """Over event sizes, 1 to 1,000 records, 1 to 400 registrations, any mix of marks and verdicts: every state fits."""
+    clients = _clients(invocation.registrations, invocation.name_length, invocation.url_length)
 
     _assert_within_limits(invocation.records(), clients, invocation.kind)
 
@@ -307,17 +324,39 @@ def test_the_reasons_of_unfit_events_fit(name):
     assert all(event.unfit for batch in batches for event in batch.events)
 
 
-def test_the_widest_clients_fit():
-    """Forty clients with the longest names and queue URLs that are registered, every one with held events."""
-    clients = [client(f"{n:02}".ljust(100, "n"), "https://x/MarkFanOutClient.fifo".ljust(256, "q")) for n in range(40)]
-    short_urls = [client(f"{n:02}".ljust(100, "n"), "https://x/MarkFanOutClient.fifo") for n in range(40)]
+@pytest.mark.parametrize(
+    ("name_length", "url_length"),
+    [(LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL), (LONGEST_CLIENT_NAME, 1), (3, LONGEST_QUEUE_URL), (3, 1)],
+)
+@pytest.mark.parametrize("kind", sorted(_VERDICTS))
+def test_as_many_clients_as_are_served_fit(kind, name_length, url_length):
+    """A thousand registrations, of the longest and the shortest names and queue URLs, every one with parked events."""
+    clients = _clients(1_000, name_length, url_length)
 
-    small = [_small_record(number, 1_000) for number in range(600)]
-    large = [_record_of(number, 24_500, "x", 1_000) for number in range(10)]
-    for of in (clients, short_urls):
-        for kind in _VERDICTS:
-            _assert_within_limits(small, of, kind)
-            _assert_within_limits(large, of, kind)
+    assert len(clients) >= 100
+    for records in (
+        [_small_record(number, 1_000) for number in range(600)],
+        [_small_record(number, 1) for number in range(600)],
+        [_small_record(1, 1)],
+        [_record_of(number, 24_500, "x", 1_000) for number in range(10)],
+    ):
+        _assert_within_limits(records, clients, kind)
+
+
+@pytest.mark.parametrize("mark", ["AFC 6", '"' * 2_048, "é" * 1_024, "\ufffe" * 682, "\x01" * 2_048])
+@pytest.mark.parametrize("filler", _FILLERS)
+def test_the_largest_event_that_is_promised_is_delivered_whoever_registers(filler, mark):
+    """Beside a thousand registrations an event of the README's size keeps its body, whatever its characters."""
+    for clients in (_clients(1_000), _clients(1_000, LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL)):
+        bare = len(convert(record(item(1, mark, unknown={"S": ""}))).body)
+        grown = len(json.dumps(filler)) - 2
+        image = item(1, mark, unknown={"S": filler * ((LARGEST_EVENT_BYTES - bare) // grown)})
+
+        (batch,) = _assert_within_limits([record(image)], clients, "all valid")
+
+        (event,) = batch.events
+        assert not event.unfit
+        assert LARGEST_EVENT_BYTES - grown < len(event.body) <= LARGEST_EVENT_BYTES
 
 
 @given(st.integers(0, 60), st.text(min_size=1, max_size=150), st.text(max_size=60), st.sampled_from(_FILLERS))

@@ -147,8 +147,8 @@ def test_violations_hold_no_value(contract, changes):
 
 @pytest.mark.parametrize(
     "value",
-    ['"\\ud800"', "1" * 5_000, "[" * 100_000 + "]" * 100_000],
-    ids=["lone surrogate", "5,000 digits", "100,000 deep"],
+    ['"\\ud800"', "1" * 5_000, "1E9999999999999999999", "NaN", "-Infinity", "[" * 100_000 + "]" * 100_000],
+    ids=["lone surrogate", "5,000 digits", "exponent beyond any", "no number", "infinite", "100,000 deep"],
 )
 def test_an_event_that_no_reader_can_read_is_rejected_alone(contract, value):
     """JSON beyond what readers agree on costs the event, and not the batch that it is in."""
@@ -169,7 +169,7 @@ def test_few_rejected_events_keep_all_their_violations(contract):
 
 def test_violations_that_leave_no_room_give_way_to_the_first(contract):
     """Many events that break many rules: each keeps one, so that the states of the execution stay within bounds."""
-    body = json.dumps({"eventName": "LockEvent", "RegistrationNumber": {}})
+    body = json.dumps({"eventName": "LockEvent", "RegistrationNumber": {"Status": 1, "price": ""}})
     events = [event_input(number, body=body) for number in range(400)]
     clients = [client()]
 

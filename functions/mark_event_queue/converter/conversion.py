@@ -37,5 +37,5 @@ def deliver(
             on_stop(batch, str(error))
             if not position:
                 raise
-            return {"batchItemFailures": [{"itemIdentifier": batch.first_sequence_number}]}
+            return {"batchItemFailures": [{"itemIdentifier": batch.checkpoint}]}
     return {"batchItemFailures": []}

@@ -7,7 +7,7 @@ from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
-from mark_event_queue.domain.events import Event, convert, has_new_image, without_body
+from mark_event_queue.domain.events import Event, carries_event, convert, without_body
 
 # The widest shape an event takes in any state is, without its texts: the entry of a wave (250), or
 # a rejected event with one violation of the longest path (400). Its share of wave, lane: 20.
@@ -41,9 +41,9 @@ class Batch:
     events: Sequence[Event]
 
     @property
-    def first_sequence_number(self) -> str:
+    def checkpoint(self) -> str:
         """The stream's name for the place where the batch begins."""
-        return self.events[0].sequence_number
+        return self.events[0].checkpoint
 
 
 def cost(event: Event) -> int:
@@ -60,10 +60,10 @@ def cost(event: Event) -> int:
 def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:
     """Yield the events of the records as batches, in order, none above `bytes_per_batch`.
 
-    Records without a new image are skipped. An event too large for any batch travels without its
-    body: it will be rejected and quarantined by its table key, while its neighbours go on.
+    Only removals are skipped. An event too large for any batch travels without its body: it will
+    be rejected and quarantined by its table key, while its neighbours go on.
     """
-    return _split((_fitting(record, bytes_per_batch) for record in records if has_new_image(record)), bytes_per_batch)
+    return _split((_fitting(record, bytes_per_batch) for record in records if carries_event(record)), bytes_per_batch)
 
 
 def split(events: Iterable[Event], bytes_per_batch: int) -> Iterator[Batch]:

@@ -11,10 +11,26 @@ STATE_BYTES = 262_144
 # of some 300 bytes, a Failed entry's message), the metadata of a Lambda answer, a caught error.
 _RESERVED_BYTES = 16_384
 
+# The promise of the README: an event of so many bytes of JSON is delivered, whoever has registered. Quoted, as JSON
+# within JSON, it takes at most twice as many; what carries it, with a key as long as DynamoDB allows, the rest.
+LARGEST_EVENT_BYTES = 96 * 1024
+_LARGEST_EVENT_ROOM = 2 * LARGEST_EVENT_BYTES + 5_120
+
+# What is left for the clients, which is enough for a hundred of those that take the most.
+CLIENTS_BYTES = STATE_BYTES - _RESERVED_BYTES - _LARGEST_EVENT_ROOM
+LONGEST_CLIENT_NAME = 60
+LONGEST_QUEUE_URL = 180
+
+
+def bytes_of(client: Mapping[str, Any]) -> int:
+    """Return how many bytes a client takes in the state that holds most of it.
+
+    That is the output of the delivery: the client, its name among those with parked events, and its count per lane.
+    """
+    counted = {"client": client["name"], "parkedPerLane": [1_000]}
+    return sum(len(dumps(part)) + len(", ") for part in (client, client["name"], counted))
+
 
 def budget(clients: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many bytes the events of one batch may take beside these clients.
-
-    The clients are counted twice: a state may hold them and the names of those with parked events.
-    """
-    return STATE_BYTES - _RESERVED_BYTES - 2 * len(dumps(clients))
+    """Return how many bytes the events of one batch may take beside these clients."""
+    return STATE_BYTES - _RESERVED_BYTES - sum(map(bytes_of, clients))

@@ -13,7 +13,7 @@ class SettingsError(MarkEventQueueError):
 
 
 class IncompleteContractError(MarkEventQueueError):
-    """A schema that the contract speaks of is missing; raised at cold start, before any event is judged by the rest."""
+    """A schema that the contract speaks of, or a part of it, is missing; raised at cold start, before any judgement."""
 
 
 class BatchNotDeliveredError(MarkEventQueueError):

@@ -13,6 +13,10 @@ from mark_event_queue.domain.attributes import NotAnAttributeError, json_object
 # SQS API Reference, SendMessage: MessageGroupId and MessageDeduplicationId hold up to 128
 # characters, letters, digits and punctuation. "%" is unsafe here because it is the escape.
 _IDENTIFIER_LENGTH = 128
+
+# DynamoDB API Reference, StreamRecord: a sequence number has 21 to 40 digits.
+_SEQUENCE_NUMBER_DIGITS = 40
+_VIEWS_WITHOUT_IMAGE = ("KEYS_ONLY", "OLD_IMAGE")
 _REASON_LENGTH = 200
 HASHED = "%sha256:"
 """What an identifier begins with whose text would have been too long for SQS; no percent-encoding begins so."""
@@ -22,9 +26,9 @@ _UNSAFE = re.compile(f"[^{re.escape((ascii_letters + digits + punctuation).repla
 class Event(NamedTuple):
     """One event on its way: ids that SQS accepts, and the JSON text that no one re-serialises.
 
-    `event_id` is the event's own id wherever SQS allows that as a de-duplication id. `unfit` says
-    why the record could not become an event; the body then holds only its table key, and
-    validation sends it to quarantine.
+    `event_id` is the event's own id wherever SQS allows that as a de-duplication id. `sequence_number`
+    is 40 digits wide, so that texts compare as the numbers do; `checkpoint` is the same as the stream
+    spells it. `unfit` says why the record could not become an event; validation quarantines it.
     """
 
     event_id: str
@@ -33,6 +37,7 @@ class Event(NamedTuple):
     sequence_number: str
     body: str
     unfit: str = ""
+    checkpoint: str = ""
 
     def as_input(self) -> dict[str, str]:
         """Return the event in the shape that the state machine's input names."""
@@ -48,9 +53,14 @@ class Event(NamedTuple):
         return shape
 
 
-def has_new_image(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record carries an event: REMOVE records, which have only keys, do not."""
-    return bool(_change(record).get("NewImage"))
+def carries_event(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record stands for an event: only the removal of one does not."""
+    return record.get("eventName") != "REMOVE"
+
+
+def lacks_image(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record stands for an event that it does not hold, as of a stream of keys or old images only."""
+    return carries_event(record) and not _change(record).get("NewImage")
 
 
 def convert(record: Mapping[str, Any]) -> Event:
@@ -58,21 +68,35 @@ def convert(record: Mapping[str, Any]) -> Event:
     change = _change(record)
     image = change.get("NewImage")
     keys = change.get("Keys")
-    sequence_number = str(change.get("SequenceNumber", ""))
+    checkpoint = str(change.get("SequenceNumber", ""))
     mark = _text(keys, "mark") or _text(image, "mark")
     group_id = to_group_id(mark) if mark else to_group_id(f"no mark: {_digest(repr(keys))}")
     event_id = _text(image, "eventId")
     try:
-        body, unfit = json_object(image or {}), _missing(event_id, sequence_number)
+        if image:
+            body, unfit = json_object(image), _missing(event_id, checkpoint)
+        else:
+            body, unfit = _key_body(keys), _without_image(change.get("StreamViewType"))
     except (NotAnAttributeError, RecursionError) as error:
         body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
-    return Event(to_deduplication_id(event_id or sequence_number), mark, group_id, sequence_number, body, unfit)
+    deduplication_id = to_deduplication_id(event_id or checkpoint)
+    return Event(deduplication_id, mark, group_id, _widened(checkpoint), body, unfit, checkpoint)
 
 
-def _missing(event_id: str, sequence_number: str) -> str:
+def _missing(event_id: str, checkpoint: str) -> str:
     if not event_id:
         return "the item has no eventId"
-    return "" if sequence_number else "the record has no SequenceNumber"
+    return "" if checkpoint else "the record has no SequenceNumber"
+
+
+def _without_image(view: Any) -> str:
+    if view in _VIEWS_WITHOUT_IMAGE:
+        return f"no new image: the stream's view is {view}, and has to be NEW_IMAGE or NEW_AND_OLD_IMAGES"
+    return "no new image: the stream's view has to be NEW_IMAGE or NEW_AND_OLD_IMAGES"
+
+
+def _widened(checkpoint: str) -> str:
+    return checkpoint.zfill(_SEQUENCE_NUMBER_DIGITS) if checkpoint else ""
 
 
 def without_body(event: Event, record: Mapping[str, Any], unfit: str) -> Event:

@@ -55,7 +55,7 @@ def mark_of(entry: Entry) -> str:
 
 def number_of(entry: Entry) -> str:
     """Return the stream's sequence number of the event that an entry carries, 40 digits wide."""
-    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"]).zfill(40)
+    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
 
 
 def violations_of(entry: Entry) -> str:

@@ -10,7 +10,7 @@ from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.queues import ClientQueues
 from mark_event_queue.adapters.settings import required
-from mark_event_queue.adapters.telemetry import count_for_client
+from mark_event_queue.adapters.telemetry import count_for_client, tell_unserved
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 
@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 
 logger = Logger()
 metrics = Metrics()
-clients = Clients(required("CLIENTS_PATH"), lambda name, problem: logger.error(f"client {name}: {problem}"))
+clients = Clients(required("CLIENTS_PATH"), lambda admission: tell_unserved(logger, admission))
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 queues = ClientQueues()
 

@@ -13,6 +13,7 @@ from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.telemetry import tell_unserved
 from mark_event_queue.domain.batches import RELEASE, Batch, input_of
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.events import Event
@@ -25,7 +26,7 @@ _SPARE_MILLISECONDS = (READ_TIMEOUT_SECONDS + 10) * 1000
 
 logger = Logger()
 metrics = Metrics()
-clients = Clients(required("CLIENTS_PATH"), lambda name, problem: logger.error(f"client {name}: {problem}"))
+clients = Clients(required("CLIENTS_PATH"), lambda admission: tell_unserved(logger, admission))
 executions = Executions(required("STATE_MACHINE_ARN"))
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 rejected_events = RejectedEvents(required("REJECTED_EVENTS"))

@@ -1,0 +1,137 @@
+"""What commands print: JSON whose keys stay, or text for people. The only place that knows how either looks."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from functools import singledispatch
+from typing import Any
+
+import click
+
+from meq.clients import Registration
+from meq.held import Held
+from meq.redrive import RUNNING, Redriven, WouldRedrive
+from meq.release import Released
+from meq.replay import Replayed
+from meq.status import Status
+from meq.text import many, quoted, safe
+
+_NUMBERS = "events", "marks"
+
+
+def show(data: Any, as_json: bool) -> None:
+    """Print data on stdout."""
+    click.echo(json.dumps(_plain(data), indent=2) if as_json else "\n".join(_text(data)))
+
+
+def _plain(data: Any) -> Any:
+    """Return data as JSON has it: records as objects, their names in camel case."""
+    if is_dataclass(data):
+        return {_camel(one.name): _plain(getattr(data, one.name)) for one in fields(data)}
+    return [_plain(one) for one in data] if isinstance(data, list) else data
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+@singledispatch
+def _text(data: Any) -> list[str]:
+    raise TypeError(f"no text for {type(data).__name__}")
+
+
+@_text.register
+def _(data: list) -> list[str]:  # type: ignore[type-arg]  # singledispatch takes plain classes
+    if not data:
+        return ["None."]
+    return _registrations(data) if isinstance(data[0], Registration) else _held(data)
+
+
+def _held(found: Sequence[Held]) -> list[str]:
+    rows = [
+        (one.recipient, quoted(one.mark), str(one.events), one.since, one.reason, one.first_event_id or "none left")
+        for one in found
+    ]
+    total = f"Held: {many(sum(one.events for one in found), 'event')} of {many(len(found), 'sequence')}."
+    return [*_table(("recipient", "mark", "events", "since", "reason", "first event"), rows), total]
+
+
+def _registrations(found: Sequence[Registration]) -> list[str]:
+    rows = [(one.name, one.queue or "", one.problem or "") for one in found]
+    return _table(("name", "queue", "problem"), rows)
+
+
+@_text.register
+def _(data: Status) -> list[str]:
+    rows = [(one.recipient, "" if one.marks is None else str(one.marks), str(one.events)) for one in data.held]
+    held = _table(("recipient", "marks", "events"), rows) if rows else ["Nothing is held."]
+    problems = (
+        f", of which {data.clients_with_a_problem} get nothing (meq clients)" if data.clients_with_a_problem else ""
+    )
+    return [
+        *held,
+        f"Waiting for a replay: {many(data.undelivered_objects, 'object')} with records that the stream gave up.",
+        f"Registered: {many(data.clients, 'client')}{problems}.",
+    ]
+
+
+@_text.register
+def _(data: WouldRedrive) -> list[str]:
+    rows = [(quoted(one.mark), str(one.events), one.since, one.reason) for one in data.sequences]
+    more = ["… and more sequences than these."] if data.more_sequences else []
+    discard = many(data.would_discard, "event")
+    would = f"Would discard {discard} and redrive {data.would_redrive} for {safe(data.recipient)}."
+    return [*_table(("mark", "events", "since", "reason"), rows), *more, would]
+
+
+@_text.register
+def _(data: Redriven) -> list[str]:
+    if data.status == RUNNING:
+        return [f"Not ended yet: {data.execution_arn}"]
+    if data.delivered is None:
+        return [
+            f"{data.status}: {safe('; '.join(data.errors))}",
+            f"What is not delivered stays. See {data.execution_arn}",
+        ]
+    lines = [f"Delivered {many(data.delivered, 'event')} to {safe(data.recipient)}."]
+    if data.errors:
+        lines.append(f"Still held: {many(data.stopped_sequences or 0, 'sequence')} ({safe(', '.join(data.errors))}).")
+    elif data.nothing_held:
+        lines.append(f"Nothing is held for {safe(data.recipient)} any more.")
+    return lines
+
+
+@_text.register
+def _(data: Replayed) -> list[str]:
+    lines = [f"Delivered {many(one.records, 'record')} of {quoted(one.key)}." for one in data.delivered]
+    lines += [f"Passed over {quoted(one.key)}, which stays: it {one.problem}." for one in data.passed_over]
+    if data.stopped_at:
+        lines.append(f"Stopped at {quoted(data.stopped_at.key)}, which stays: {data.stopped_at.problem}.")
+    if data.remaining:
+        return [*lines, f"Still in the bucket: {many(data.remaining, 'object')}."]
+    return lines or ["There is nothing to replay."]
+
+
+@_text.register
+def _(data: Released) -> list[str]:
+    return [
+        f"Released {many(data.released, 'event')}; {len(data.staying)} stay in quarantine.",
+        *(f"  {safe(one.event_id)} of {quoted(one.mark)} stays." for one in data.staying),
+        *(f"  Message {safe(one)} is no quarantined event; it was passed over." for one in data.unreadable),
+        *(f"  {safe(complaint)}" for complaint in data.left_out),
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return rows below their heads, numbers to the right; the heads are bold, which a file or a pipe never sees."""
+    cells = [[safe(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if head in _NUMBERS else cell.ljust(width)
+            for head, cell, width in zip(heads, row, widths, strict=True)
+        ).rstrip()
+        for row in [heads, *cells]
+    ]
+    return [click.style(lines[0], bold=True), *lines[1:]]

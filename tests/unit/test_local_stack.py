@@ -1,0 +1,48 @@
+"""What a local build packs: for Lambda where this machine can run that, else nothing."""
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from local import stack
+from local.stack import ROOT
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What the SAM CLI is told when the functions are built."""
+    told: list[str] = []
+    monkeypatch.setattr(stack, "WHEELS", tmp_path)
+    monkeypatch.setattr(stack, "_sam", lambda variables, *arguments, folder: told.extend(arguments))
+    return told
+
+
+@pytest.mark.parametrize(("libc", "packs"), [("glibc", True), ("musl", False), ("", False)])
+def test_packages_are_built_where_they_run(
+    built: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, libc: str, packs: bool
+):
+    """Without glibc (macOS, Alpine) the functions find everything in the installation."""
+    monkeypatch.setattr(platform, "libc_ver", lambda: (libc, ""))
+    monkeypatch.setitem(stack.THIS_MACHINE, "Architecture", "x86_64")
+    stack.build(tmp_path / "built")
+    assert ("--manifest" not in built) == packs
+    if not packs:
+        assert Path(built[built.index("--manifest") + 1]).read_bytes() == b""
+
+
+def test_a_build_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Without the packages that the installation leaves, it names the command that brings them."""
+    monkeypatch.setattr(stack, "WHEELS", tmp_path / "none")
+    with pytest.raises(stack.DeploymentError, match="make install"):
+        stack.build(tmp_path / "built")
+
+
+def test_the_installation_has_the_versions_of_the_functions():
+    """Every package that is locked for the functions is locked at the same version for the commands."""
+    of_functions, of_commands = (
+        {line.split()[0] for line in (ROOT / name).read_text().splitlines() if "==" in line}
+        for name in ("functions/requirements.txt", "requirements-dev.txt")
+    )
+    assert of_functions
+    assert of_functions <= of_commands

@@ -1,0 +1,807 @@
+"""Unit tier, the command `meq`: proves what each command prints and asks of a stack, and how it ends.
+
+Table, parameters and bucket are moto's, filled by the application's own adapters; CloudFormation, Step Functions
+and Lambda are fakes. That the real services answer like this is for tests/e2e.
+"""
+
+import getpass
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    SSLError,
+    TokenRetrievalError,
+)
+from click.testing import CliRunner, Result
+from mark_event_queue.adapters.parked_events import ParkedEventsTable
+from moto import mock_aws
+
+from mark_event_queue.domain.errors import ClientsUnavailableError
+from mark_event_queue.domain.lanes import Entry
+from meq.__main__ import commands
+from meq.errors import explain
+from meq.output import show
+from meq.release import Released, Staying
+from tests.builders import NOW, client, entries, event_id, record
+
+TABLE, PATH = "parked-events", "/mark-event-queue/clients"
+ARN = "arn:aws:states:eu-west-2:123456789012:execution:redrive:one"
+OUTPUTS = {
+    "StateMachineArn": "arn:deliver",
+    "ClientsPath": PATH,
+    "RedriveStateMachineArn": "arn:redrive",
+    "ParkedEventsTableName": TABLE,
+    "UndeliveredRecordsBucketName": "undelivered",
+    "ConverterFunctionName": "converter",
+    "QuarantineQueueUrl": "https://sqs.eu-west-2.amazonaws.com/123456789012/Quarantine.fifo",
+}
+
+
+def _redriven(delivered: int = 0, *errors: str) -> dict[str, Any]:
+    output = {
+        "delivered": delivered,
+        "stoppedSequences": len(errors),
+        "errors": list(errors),
+        "nothingParked": not errors,
+    }
+    return {"status": "SUCCEEDED", "output": json.dumps(output | {"client": "Police"})}
+
+
+@dataclass
+class StacksFake:
+    """CloudFormation: stacks by name, or an error instead."""
+
+    stacks: dict[str, dict[str, str]]
+    error: Exception | None = None
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return one stack."""
+        if self.error:
+            raise self.error
+        if StackName not in self.stacks:
+            message = f"Stack with id {StackName} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
+        return {"Stacks": [self._described(StackName)]}
+
+    def get_paginator(self, operation: str) -> "StacksFake":
+        """Return what lists the stacks."""
+        assert operation == "describe_stacks"
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        """Return a page for each stack."""
+        return [{"Stacks": [self._described(name)]} for name in self.stacks]
+
+    def _described(self, name: str) -> dict[str, Any]:
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.stacks[name].items()]
+        described = {"StackName": name, "StackStatus": "CREATE_COMPLETE"}
+        return described | ({"Outputs": outputs} if outputs else {})
+
+
+@dataclass
+class MachineFake:
+    """The redrive machine: notes what it is started with; each look at an execution gives the next answer."""
+
+    answers: list[dict[str, Any] | BaseException] = field(default_factory=list)
+    started: list[dict[str, Any]] = field(default_factory=list)
+
+    def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
+        """Note the input."""
+        assert stateMachineArn == "arn:redrive"
+        self.started.append(json.loads(input))
+        return {"executionArn": ARN}
+
+    def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Give the next answer."""
+        assert executionArn == ARN
+        answer = self.answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+@dataclass
+class DepthFake:
+    """SQS: a queue's attributes."""
+
+    attributes: dict[str, str]
+
+    def get_queue_attributes(self, **asked: Any) -> dict[str, Any]:
+        """Return them."""
+        return {"Attributes": self.attributes}
+
+
+@dataclass
+class ListingFake:
+    """S3: a bucket of so many objects."""
+
+    objects: int
+
+    def get_paginator(self, operation: str) -> "ListingFake":
+        """Return what lists the objects."""
+        return self
+
+    def paginate(self, Bucket: str) -> list[dict[str, Any]]:  # noqa: N803 - boto3's names
+        """Return the pages."""
+        return [{"Contents": [{"Key": str(number), "LastModified": NOW}]} for number in range(self.objects)]
+
+
+@dataclass
+class World:
+    """A stack as operators see it, and the command to see it by."""
+
+    stacks: StacksFake
+    machine: MachineFake
+    table: ParkedEventsTable
+    services: dict[str, Any]
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return the fake of a service, or a client of moto's."""
+        return ({"cloudformation": self.stacks, "stepfunctions": self.machine} | self.services)[service]
+
+    def meq(self, *arguments: str) -> Result:
+        """Run a command."""
+        return CliRunner(mix_stderr=False).invoke(commands, arguments, obj={"clients": self}, prog_name="meq")
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command that does all it was to do, and return what it prints."""
+        result = self.meq(*arguments, "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        return json.loads(result.stdout)
+
+    def register(self, name: str, value: str = "") -> None:
+        """Register a client."""
+        value = value or json.dumps({"queueUrl": client(name)["queueUrl"]})
+        self.services["ssm"].put_parameter(Name=f"{PATH}/{name}", Value=value, Type="String", Overwrite=True)
+
+    def park(self, name: str, of_one_mark: list[Entry]) -> None:
+        """Park entries, for an error of a name that SQS gives."""
+        self.table.park(name, of_one_mark, "Sqs.AccessDenied")
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[tuple[ParkedEventsTable, dict[str, Any]]]:
+    """One moto for the file, and clients of it: to make them anew costs more than any of these tests."""
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        environment.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+        services: dict[str, Any] = {name: boto3.client(name) for name in ("dynamodb", "ssm", "s3", "sqs")}
+        yield ParkedEventsTable(TABLE), services
+
+
+@pytest.fixture
+def world(moto: tuple[ParkedEventsTable, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A stack with two clients, Insurer and Police, and nothing held; gone afterwards."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # the commands set it
+    table, services = moto
+    names = [("pk", "HASH"), ("sk", "RANGE")]
+    services["dynamodb"].create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in names],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    world = World(StacksFake({"mark-event-queue": OUTPUTS}), MachineFake(), table, dict(services))
+    for name in ("Insurer", "Police"):
+        world.register(name)
+    yield world
+    services["dynamodb"].delete_table(TableName=TABLE)
+    for parameter in services["ssm"].get_parameters_by_path(Path=PATH, Recursive=True)["Parameters"]:
+        services["ssm"].delete_parameter(Name=parameter["Name"])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What is held
+# ----------------------------------------------------------------------------------------------------------------------
+def test_held_lists_what_is_held_by_recipient_and_mark(world):
+    """The keys are those that programs rely on; `since` is an instant, and no body is among them."""
+    world.park("Police", entries(["AFC 6"] * 3))
+    world.park("Insurer", entries(["B1 GAP"]))
+
+    found = world.json("held")
+
+    sinces = [one.pop("since") for one in found]
+    assert found == [
+        {
+            "recipient": recipient,
+            "mark": mark,
+            "events": events,
+            "reason": "Sqs.AccessDenied",
+            "firstEventId": event_id(1),
+            "violations": [],
+        }
+        for recipient, mark, events in (("Insurer", "B1 GAP", 1), ("Police", "AFC 6", 3))
+    ]
+    assert all(since.endswith("Z") for since in sinces)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--client", "Police"], [("Police", "A"), ("Police", "B")]),
+        (["--mark", "A"], [("Insurer", "A"), ("Police", "A")]),
+        (["--client", "Police", "--mark", '"B"'], [("Police", "B")]),
+        (["--client", "Insurer", "--mark", "B"], []),
+    ],
+)
+def test_held_tells_of_one_client_or_mark_if_asked(world, options, expected):
+    """A mark may be given as it is or as a JSON string."""
+    for recipient, mark in (("Police", "A"), ("Police", "B"), ("Insurer", "A")):
+        world.park(recipient, entries([mark]))
+
+    assert [(one["recipient"], one["mark"]) for one in world.json("held", *options)] == expected
+
+
+def test_held_shows_marks_so_that_they_can_be_pasted_back_and_says_how_much_there_is(world):
+    """In text a mark with a space is quoted, one with a control character escaped; no colour off a terminal."""
+    world.park("Police", entries(["AFC 6"] * 2))
+    world.park("Police", entries(["A\x1b[2J"]))
+
+    result = world.meq("held")
+
+    assert "'AFC 6'" in result.stdout
+    assert "'\"A\\u001b[2J\"'" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Held: 3 events of 2 sequences."
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize("place", ["sequence", "event"])
+def test_a_mark_whose_group_is_a_hash_is_shown_as_the_mark(world, place):
+    """The mark is kept with what is held, at the sequence or at its events."""
+    long_mark = "long " * 40
+    (entry,) = entries([long_mark])
+    world.park("Police", [entry])
+    group_id = entry["MessageGroupId"]
+    assert group_id.startswith("%sha256:")
+    pk = "CLIENT#Police" if place == "sequence" else f"SEQUENCE#Police#{group_id}"
+    table = world.services["dynamodb"]
+    found = table.query(
+        TableName=TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}
+    )
+    table.put_item(TableName=TABLE, Item=found["Items"][0] | {"mark": {"S": long_mark}})
+
+    assert [one["mark"] for one in world.json("held", "--mark", long_mark)] == [long_mark]
+
+
+def test_a_large_sequence_is_counted_whole(world):
+    """The table answers a megabyte at a time; all pages count."""
+    large = [entry | {"MessageBody": "x" * 200_000} for entry in entries(["A"] * 8)]
+    for entry in large:
+        world.park("Police", [entry])
+
+    assert [one["events"] for one in world.json("held")] == [8]
+
+
+def test_a_sequence_without_events_is_shown_too(world):
+    """A redrive that was stopped before its last step leaves one: it is still held."""
+    world.park("Police", entries(["A"]))
+    world.table.forget("Police", entries(["A"]))
+
+    assert [(one["events"], one["firstEventId"]) for one in world.json("held")] == [(0, None)]
+    assert "none left" in world.meq("held").stdout
+
+
+def test_nothing_held_is_said_to_be_nothing(world):
+    """An empty list for programs, a word for people."""
+    assert world.json("held") == []
+    assert (world.meq("held").stdout, world.meq("held").exit_code) == ("None.\n", 0)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The clients, and numbers
+# ----------------------------------------------------------------------------------------------------------------------
+def test_clients_are_listed_with_what_is_wrong_with_them(world):
+    """One that makes no sense gets nothing, and is in the list with the reason."""
+    world.register("Broken", "{}")
+    world.register("deep/er")
+
+    *listed, deep = world.json("clients")
+    assert (deep["name"], deep["problem"].split(":")[0]) == ("deep/er", "lies a level too deep")
+    assert listed == [
+        {"name": "Broken", "queue": None, "problem": 'has no text "queueUrl"'},
+        {"name": "Insurer", "queue": client("Insurer")["queueUrl"], "problem": None},
+        {"name": "Police", "queue": client("Police")["queueUrl"], "problem": None},
+    ]
+    assert [line.split()[0] for line in world.meq("clients").stdout.splitlines()] == [
+        "name",
+        "Broken",
+        "Insurer",
+        "Police",
+        "deep/er",
+    ]
+
+
+def test_an_error_of_an_adapter_is_told_with_what_aws_said():
+    """The adapter of the functions says that it could not read the parameters; the command adds why."""
+    error = ClientsUnavailableError("the parameters under /x cannot be read")
+    error.__cause__ = Exception()
+    error.__cause__.__cause__ = _refused("ExpiredToken")
+
+    assert [line.split(":")[0] for line in explain(error).splitlines()[:2]] == [
+        "the parameters under /x cannot be read",
+        "AWS does not accept these credentials",
+    ]
+
+
+def test_status_counts_what_waits(world):
+    """By recipient; what is quarantined is the gate's, of marks that SQS does not count."""
+    world.park("Police", entries(["A"] * 3))
+    world.park("Police", entries(["B"]))
+    world.register("Broken", "{}")
+    world.services["sqs"] = DepthFake(
+        {"ApproximateNumberOfMessages": "4", "ApproximateNumberOfMessagesNotVisible": "1"}
+    )
+    world.services["s3"] = ListingFake(2)
+
+    told = world.json("status")
+
+    gate, police = told["held"]
+    assert gate == {"recipient": "gate", "marks": None, "events": 5}
+    assert police == {"recipient": "Police", "marks": 2, "events": 4}
+    del told["held"]
+    assert told == {"stack": "mark-event-queue", "undeliveredObjects": 2, "clients": 3, "clientsWithAProblem": 1}
+    assert world.meq("status").stdout.splitlines()[1].split() == ["gate", "5"]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Redrive and discard
+# ----------------------------------------------------------------------------------------------------------------------
+def test_a_redrive_starts_the_machine_waits_and_tells_what_came_of_it(world):
+    """Progress goes to stderr, the outcome to stdout."""
+    world.park("Police", entries(["AFC 6"] * 3))
+    world.machine.answers += [{"status": "RUNNING"}, _redriven(3)]
+
+    result = world.meq("redrive", "Police", "--mark", "AFC 6")
+
+    assert world.machine.started == [{"client": "Police", "action": "redrive", "dryRun": False, "mark": "AFC 6"}]
+    assert result.exit_code == 0
+    assert result.stderr == "Police: 3 events still held\n"
+    assert result.stdout.splitlines() == ["Delivered 3 events to Police.", "Nothing is held for Police any more."]
+
+
+def test_a_redrive_of_a_client_counts_marks(world):
+    """How far it is, is asked by one question, however many marks there are."""
+    world.park("Police", entries(["A"]))
+    world.park("Police", entries(["B"]))
+    world.machine.answers += [{"status": "RUNNING"}, _redriven(2)]
+
+    assert world.meq("redrive", "Police").stderr == "Police: 2 marks still held\n"
+
+
+def test_what_a_queue_still_refuses_stays_and_makes_the_exit_code_1(world):
+    """The error is told; nobody is told that nothing is held."""
+    world.park("Police", entries(["A"]))
+    world.machine.answers.append(_redriven(2, "Sqs.KmsDisabled"))
+
+    result = world.meq("redrive", "Police")
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["Delivered 2 events to Police.", "Still held: 1 sequence (Sqs.KmsDisabled)."]
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (json.dumps({"errorMessage": "no such client\n", "stackTrace": ["secret.py"]}), "E: no such client\\n"),
+        ("stopped by hand", "E: stopped by hand"),
+    ],
+)
+def test_an_execution_that_failed_is_told_without_its_traceback(world, cause, told):
+    """Nobody knows then what was delivered; the ARN says where to look."""
+    world.park("Police", entries(["A"]))
+    world.machine.answers.append({"status": "FAILED", "error": "E", "cause": cause})
+
+    result = world.meq("redrive", "Police", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "recipient": "Police",
+        "mark": None,
+        "status": "FAILED",
+        "delivered": None,
+        "stoppedSequences": None,
+        "errors": [told],
+        "nothingHeld": None,
+        "executionArn": ARN,
+    }
+
+
+def test_ctrl_c_ends_the_wait_and_says_that_the_redrive_goes_on(world):
+    """It says where, how to look at it and how to stop it; the exit code says that something stays."""
+    world.park("Police", entries(["A"]))
+    world.machine.answers.append(KeyboardInterrupt())
+
+    result = world.meq("redrive", "Police", "--json")
+
+    assert result.exit_code == 1
+    assert f"It goes on in Step Functions: {ARN}" in result.stderr
+    assert f"describe-execution --execution-arn {ARN}" in result.stderr
+    assert json.loads(result.stdout)["status"] == "RUNNING"
+
+
+def test_credentials_that_expire_while_it_waits_do_not_hide_the_redrive(world):
+    """The error says that it goes on, and where, as Ctrl-C does."""
+    world.park("Police", entries(["A"]))
+    world.machine.answers.append(_refused("ExpiredToken"))
+
+    result = world.meq("redrive", "Police")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "AWS does not accept these credentials" in result.stderr
+    assert f"It goes on in Step Functions: {ARN}" in result.stderr
+
+
+def test_a_dry_run_tells_what_would_be_done(world):
+    """Sequence by sequence, marks as marks."""
+    world.park("Police", entries(["AFC 6"]))
+    sequence = {"groupId": "AFC%206", "events": 3, "parkedSince": "2026-03-01T09:30:00Z", "error": "Sqs.X"}
+    described = {"wouldDiscard": 0, "wouldRedrive": 3, "sequences": [sequence], "moreSequences": False}
+    world.machine.answers += [{"status": "SUCCEEDED", "output": json.dumps(described)}] * 2
+
+    told = world.json("redrive", "Police", "--dry-run")
+
+    assert world.machine.started[0]["dryRun"] is True
+    since = {"since": "2026-03-01T09:30:00Z", "reason": "Sqs.X"}
+    assert told["sequences"] == [{"mark": "AFC 6", "events": 3} | since]
+    assert (told["wouldRedrive"], told["wouldDiscard"]) == (3, 0)
+    assert world.meq("redrive", "Police", "--dry-run").stdout.splitlines()[-1] == (
+        "Would discard 0 events and redrive 3 for Police."
+    )
+
+
+def test_a_discard_goes_on_record_with_who_asked_and_why(world):
+    """The first event of a mark, or all of it."""
+    world.park("Police", entries(["A"]))
+    world.machine.answers += [_redriven(1), _redriven()]
+
+    assert world.meq("discard", "Police", "A", "--reason", "no use", "--by", "Ann").exit_code == 0
+    assert world.meq("discard", "Police", "--all", "--reason", "no use", "--by", "Ann").exit_code == 0
+
+    common = {"client": "Police", "action": "discard", "dryRun": False, "by": "Ann", "reason": "no use"}
+    assert world.machine.started == [common | {"mark": "A", "all": False}, common | {"all": True}]
+
+
+def test_a_discard_says_whose_it_is_if_this_machine_knows(world, monkeypatch):
+    """The name comes from the environment or the password file."""
+    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
+    world.park("Police", entries(["A"]))
+    world.machine.answers.append(_redriven(1))
+
+    assert world.meq("discard", "Police", "A", "--reason", "no use").exit_code == 0
+    assert world.machine.started[0]["by"] == "ann"
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found"), OSError("no username"), ImportError("pwd")])
+def test_a_user_without_a_name_is_asked_for_one_by_a_discard_and_by_nothing_else(world, monkeypatch, error):
+    """Python's releases and systems differ in what they raise of such a user."""
+
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    world.park("Police", entries(["A"]))
+    world.machine.answers.append(_redriven(1))
+
+    refused = world.meq("discard", "Police", "A", "--reason", "no use")
+    assert (refused.exit_code, "--by" in refused.stderr) == (2, True)
+    assert world.meq("held").exit_code == 0
+    assert world.meq("discard", "Police", "A", "--reason", "no use", "--by", "Ann").exit_code == 0
+
+
+def test_a_discard_of_everything_has_to_be_asked_for(world):
+    """Without a mark it does nothing unless --all is said."""
+    world.park("Police", entries(["A"]))
+
+    result = world.meq("discard", "Police", "--reason", "no use")
+
+    assert (result.exit_code, "--all" in result.stderr) == (2, True)
+    assert world.machine.started == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Replay and release: what they do is in test_replay and test_release
+# ----------------------------------------------------------------------------------------------------------------------
+@dataclass
+class ConverterFake:
+    """Lambda: the converter delivers what it is handed, or is interrupted."""
+
+    interrupted: bool = False
+
+    def invoke(self, **asked: Any) -> dict[str, Any]:
+        """Deliver."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return {"Payload": io.BytesIO(b'{"batchItemFailures": []}')}
+
+
+@pytest.fixture
+def bucket(world: World) -> Iterator[Any]:
+    """The bucket of undelivered records, with a note and an object of one record; gone afterwards."""
+    s3 = world.services["s3"]
+    s3.create_bucket(Bucket="undelivered", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+    s3.put_object(Bucket="undelivered", Key="0\x1b-note", Body=b"a note")
+    content = json.dumps({"payload": json.dumps({"Records": [record()]})})
+    s3.put_object(Bucket="undelivered", Key="one", Body=content.encode())
+    yield s3
+    for found in s3.list_objects_v2(Bucket="undelivered").get("Contents", []):
+        s3.delete_object(Bucket="undelivered", Key=found["Key"])
+    s3.delete_bucket(Bucket="undelivered")
+
+
+def test_a_replay_names_what_it_delivered_and_what_stays(world, bucket):
+    """A foreign object has one line, without its control characters; something stays, so the exit code is 1."""
+    world.services["lambda"] = ConverterFake()
+
+    result = world.meq("replay")
+
+    assert result.exit_code == 1
+    assert sorted(result.stdout.splitlines()) == [
+        "Delivered 1 record of one.",
+        "Passed over '\"0\\u001b-note\"', which stays: it is not JSON.",
+        "Still in the bucket: 1 object.",
+    ]
+    assert result.stderr == "object 1 of 2: 0\\u001b-note\n"
+
+    bucket.delete_object(Bucket="undelivered", Key="0\x1b-note")
+    done = world.meq("replay")
+    assert (done.exit_code, done.stdout) == (0, "There is nothing to replay.\n")
+
+
+def test_an_interrupted_replay_says_that_what_it_had_in_hand_goes_again(world, bucket):
+    """The exit code says that something stays; JSON says so, too."""
+    world.services["lambda"] = ConverterFake(interrupted=True)
+
+    result = world.meq("replay", "--json")
+
+    assert (result.exit_code, "run meq replay again" in result.stderr) == (1, True)
+    told = json.loads(result.stdout)
+    assert (told["interrupted"], told["delivered"], told["remaining"]) == (True, [], 2)
+
+
+def test_a_release_tells_what_stays_and_who_got_nothing(capsys):
+    """Events by id and mark, messages that are no events, clients that are not served: a line each."""
+    show(Released(2, [Staying("id-1", "A\n")], ["m-1"], ["client X gets nothing: its registration is not JSON"]), False)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "Released 2 events; 1 stay in quarantine.",
+        "  id-1 of '\"A\\n\"' stays.",
+        "  Message m-1 is no quarantined event; it was passed over.",
+        "  client X gets nothing: its registration is not JSON",
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What is not there
+# ----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "command",
+    [["redrive", "Police", "--mark"], ["discard", "Police", "--reason", "x", "--by", "Ann"]],
+    ids=lambda one: one[0],
+)
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        ("afc 6", "Nothing of the mark 'afc 6' is held for Police. Did you mean 'AFC 6'?"),
+        ("AFC6", "Nothing of the mark AFC6 is held for Police. Did you mean 'AFC 6'?"),
+        ("B1 GAP", "Nothing of the mark 'B1 GAP' is held for Police. See: meq held."),
+    ],
+)
+def test_a_mark_that_is_not_held_is_no_success(world, command, mark, told):
+    """Nothing is started; a mark that differs in case and spaces only is asked for."""
+    world.park("Police", entries(["AFC 6"]))
+
+    result = world.meq(*command, mark)
+
+    assert (result.exit_code, result.stderr) == (1, f"Error: {told}\n")
+    assert world.machine.started == []
+
+
+def test_a_client_of_whom_nothing_is_held_is_no_success(world):
+    """Nothing is started."""
+    result = world.meq("redrive", "Police")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: Nothing is held for Police.\n")
+    assert world.machine.started == []
+
+
+@pytest.mark.parametrize(
+    "command", [["redrive"], ["discard", "--all", "--reason", "x", "--by", "Ann"], ["held", "--client"]]
+)
+def test_a_client_that_does_not_exist_is_met_with_those_that_do(world, command):
+    """Those that are registered, and those that are not any more but of whom something is held."""
+    world.park("Archive", entries(["A"]))
+
+    result = world.meq(*command, "insuror")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: There is no client insuror. Did you mean Insurer?\nThere are: Archive, Insurer, Police.\n"
+    )
+
+
+def test_what_is_held_for_a_client_that_has_gone_can_be_given_up_and_not_delivered(world):
+    """A redrive says so at once; a discard of all goes through."""
+    world.park("Archive", entries(["A"]))
+    world.machine.answers.append(_redriven())
+
+    refused = world.meq("redrive", "Archive")
+    assert (refused.exit_code, "has unsubscribed" in refused.stderr) == (2, True)
+    assert world.machine.started == []
+    assert world.meq("discard", "Archive", "--all", "--reason", "gone", "--by", "Ann").exit_code == 0
+
+
+def test_a_client_whose_registration_makes_no_sense_cannot_be_delivered_to(world):
+    """The reason is that of `meq clients`."""
+    world.register("Police", "[]")
+    world.park("Police", entries(["A"]))
+
+    result = world.meq("redrive", "Police")
+
+    assert (result.exit_code, 'has no text "queueUrl"' in result.stderr) == (2, True)
+
+
+def test_a_stack_that_is_not_there_is_met_with_those_that_are(world):
+    """Only those of this application."""
+    world.stacks.stacks |= {"blue": OUTPUTS, "web-shop": {"Url": "https://…"}}
+
+    result = world.meq("held", "--stack", "mark-event-queu")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: There is no stack mark-event-queu here. Did you mean mark-event-queue?\n"
+        "Of this application there are: blue, mark-event-queue. Choose by --stack.\n"
+    )
+
+
+@pytest.mark.parametrize("outputs", [{}, {"StateMachineArn": "arn:other"}])
+def test_a_stack_of_something_else_is_told_from_ours(world, outputs):
+    """It has not the outputs that every stack of this application has, or has none yet."""
+    world.stacks.stacks = {"web-shop": outputs}
+
+    result = world.meq("held", "--stack", "web-shop")
+
+    assert result.exit_code == 2
+    assert "web-shop (CREATE_COMPLETE) is not of this application" in result.stderr
+    assert "Of this application there is none: another --region or --profile?" in result.stderr
+
+
+def test_a_stack_of_another_version_is_said_to_be_one(world):
+    """An output that a command needs may be missing."""
+    world.stacks.stacks["mark-event-queue"] = {
+        name: value for name, value in OUTPUTS.items() if name != "ParkedEventsTableName"
+    }
+
+    result = world.meq("held")
+
+    assert (result.exit_code, "no output ParkedEventsTableName" in result.stderr) == (2, True)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# AWS out of reach, and the options of every command
+# ----------------------------------------------------------------------------------------------------------------------
+def _refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "you shall\x1b not pass"}}, "DescribeStacks")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (NoRegionError(), "--region"),
+        (NoCredentialsError(), "aws sso login"),
+        (TokenRetrievalError(provider="sso", error_msg="Token has expired"), "aws sso login"),
+        (_refused("ExpiredToken"), "AWS does not accept these credentials: ExpiredToken"),
+        (_refused("AccessDenied"), "These credentials may not do DescribeStacks"),
+        (_refused("Throttling"), "DescribeStacks failed: Throttling"),
+        (EndpointConnectionError(endpoint_url="https://x"), "AWS does not answer"),
+        (SSLError(endpoint_url="https://x", error=OSError("no such file")), "AWS_CA_BUNDLE"),
+        (BotoCoreError(), "An unspecified error occurred"),
+    ],
+    ids=str,
+)
+def test_what_aws_refuses_is_told_in_a_line_or_two(world, error, told):
+    """No traceback, no control characters, nothing on stdout, exit code 2."""
+    world.stacks.error = error
+
+    result = world.meq("held")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) <= 2
+    assert "\x1b" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [["redrive", "Police"], ["replay"], ["release"], ["clients"], ["status"]])
+def test_every_command_tells_what_aws_refuses(world, command):
+    """As `held` does."""
+    world.stacks.error = NoCredentialsError()
+
+    result = world.meq(*command)
+
+    assert (result.exit_code, result.stdout, "credentials" in result.stderr) == (2, "", True)
+
+
+def test_a_profile_that_does_not_exist_is_met_with_those_that_do(world, monkeypatch, tmp_path):
+    """From the option or the environment."""
+    config = tmp_path / "config"
+    config.write_text("[profile work]\nregion = eu-west-1\n[profile home]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+
+    result = world.meq("held", "--profile", "wrok")
+    assert result.exit_code == 2
+    assert "There is no profile wrok. Did you mean work? There are: home, work." in result.stderr
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    assert "There is no profile nosuch." in world.meq("held").stderr
+
+
+def test_nonsense_for_an_endpoint_is_told(monkeypatch):
+    """AWS_ENDPOINT_URL has to be a URL."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+
+    result = CliRunner(mix_stderr=False).invoke(commands, ["held"])
+
+    assert (result.exit_code, result.stderr) == (2, "Error: Invalid endpoint: nonsense\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["held"], "mark-event-queue"),
+        (["--stack", "blue", "held"], "blue"),
+        (["held", "--stack", "blue"], "blue"),
+        (["--stack", "green", "held", "--stack", "blue"], "blue"),
+    ],
+)
+def test_the_stack_may_be_named_before_the_command_or_behind_it(world, arguments, expected):
+    """What stands behind the command counts more."""
+    asked = []
+    describe: Callable[..., dict[str, Any]] = world.stacks.describe_stacks
+    world.stacks.stacks["blue"] = OUTPUTS
+    world.stacks.describe_stacks = lambda StackName: asked.append(StackName) or describe(StackName)  # noqa: N803
+
+    assert world.meq(*arguments).exit_code == 0
+    assert asked == [expected]
+
+
+def test_region_comes_from_the_option_or_from_what_either_variable_says(world, monkeypatch):
+    """AWS_REGION, which boto3 does not read, goes before AWS_DEFAULT_REGION, as in the AWS CLI."""
+    regions = []
+    world.client = lambda service, **options: regions.append(boto3.DEFAULT_SESSION.region_name) or world.stacks
+    world.stacks.stacks = {}
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+    world.meq("held", "--region", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    world.meq("held")
+    monkeypatch.delenv("AWS_REGION")
+    world.meq("held")
+
+    assert list(dict.fromkeys(regions)) == ["us-east-1", "eu-west-1", "eu-central-1"]
+
+
+@pytest.mark.parametrize("name", sorted(commands.commands))
+def test_every_command_has_help_that_says_what_it_does(name):
+    """Its first line fits the list of commands, and every option is explained."""
+    listed = CliRunner().invoke(commands, ["--help"]).stdout
+    own = CliRunner().invoke(commands, [name, "--help"])
+
+    assert own.exit_code == 0
+    (line,) = [line for line in listed.splitlines() if line.strip().startswith(f"{name} ")]
+    assert line.endswith(".")
+    assert not line.endswith("...")
+    for option in commands.commands[name].params:
+        assert getattr(option, "help", "an argument")
+
+
+def test_the_version_is_that_of_the_package():
+    """What pip installed."""
+    assert CliRunner().invoke(commands, ["--version"]).stdout == f"meq, version {version('mark-event-queue')}\n"
