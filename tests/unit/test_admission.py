@@ -145,6 +145,7 @@ def test_another_engine_s_queue_is_known_by_its_account(host):
     ("name", "kind", "problem"),
     [
         ("team/archive", "String", "lies a level too deep: nothing but the client's name may follow the path"),
+        ("gate", "String", 'has the name "gate", which stands for the gate in front of all clients'),
         ("n" * (LONGEST_CLIENT_NAME + 1), "String", f"has a name of more than {LONGEST_CLIENT_NAME} characters"),
         ("naïve", "String", "has a name with other characters than A-Z a-z 0-9 _ . -"),
         ("", "String", "has a name with other characters than A-Z a-z 0-9 _ . -"),
