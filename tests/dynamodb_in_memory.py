@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,11 +27,11 @@ _KEYS_PER_BATCH = 100
 _BYTES_PER_PAGE = 1_000_000
 
 
-class ConditionalCheckFailedException(ClientError):
+class ConditionalCheckFailedException(ClientError):  # noqa: N818 - boto3's name
     """As boto3 has it in `client.exceptions`."""
 
 
-class TransactionCanceledException(ClientError):
+class TransactionCanceledException(ClientError):  # noqa: N818 - boto3's name
     """As boto3 has it in `client.exceptions`."""
 
 
@@ -41,7 +41,8 @@ class ValidationError(ClientError):
 
 def _error(kind: type[ClientError], message: str, **more: Any) -> ClientError:
     code = "ValidationException" if kind is ValidationError else kind.__name__
-    return kind({"Error": {"Code": code, "Message": message}, **more}, "in memory")
+    response: Any = {"Error": {"Code": code, "Message": message}, **more}
+    return kind(response, "in memory")
 
 
 def ignore(operation: str, arguments: Mapping[str, Any]) -> None:
@@ -262,7 +263,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tokens(expression: str) -> tuple[str, ...]:
     tokens = _TOKEN.findall(expression)
     if re.sub(r"\s", "", expression) != "".join(tokens):
@@ -306,17 +307,17 @@ class _Reader:
     """Goes through the tokens of an expression."""
 
     def __init__(self, expression: str, scope: _Scope) -> None:
-        self._tokens = _tokens(expression)
+        self._tokens = (*_tokens(expression), "")
         self._next = 0
         self.scope = scope
 
     def peek(self) -> str:
         """Return the next token, nothing at the end."""
-        return self._tokens[self._next] if self._next < len(self._tokens) else ""
+        return self._tokens[self._next]
 
     def take(self, *expected: str) -> str:
         """Return the next token and go on; refuse it if it is none of those expected."""
-        token = self.peek()
+        token = self._tokens[self._next]
         if not token or (expected and token not in expected):
             raise _error(ValidationError, f"{token or 'the end'} where {expected} was expected")
         self._next += 1
@@ -324,7 +325,7 @@ class _Reader:
 
     def taken(self, *wanted: str) -> bool:
         """Go on if the next token is one of those wanted."""
-        found = self.peek() in wanted
+        found = self._tokens[self._next] in wanted
         self._next += found
         return found
 

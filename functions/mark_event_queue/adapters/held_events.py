@@ -12,6 +12,7 @@ Four kinds of item, by partition key `pk` and sort key `sk`:
 A sequence is held as long as its item under `HELD#` exists. Every event appended raises the `version` of its
 sequence and of its recipient, and these are only deleted at the version at which they were seen empty. A new
 one starts at a random version: what was seen of one that has ended meanwhile never ends its successor.
+Whoever is about to start sequences leaves a token in `coming` of the recipient, which is not deleted with one in it.
 
 A sequence's item also knows how many events it has and which is the first: events come and go in one
 transaction with it. A recipient's number of events is added up beside, in calls of its own, so that waiting
@@ -267,7 +268,7 @@ class HeldEventsTable:
             TableName=self._table,
             Key=key(RECIPIENTS, recipient),
             UpdateExpression=f"SET version = if_not_exists(version, :start) + :one{expression}",
-            ExpressionAttributeValues=version_values() | values,
+            ExpressionAttributeValues={**version_values(), **values},
         )
 
     def _get(self, pk: str, sk: str) -> dict[str, str]:
