@@ -55,7 +55,7 @@ class _NothingHeld:
     """A store that says that nothing is held of any sequence."""
 
     def __init__(self, store: Any) -> None:
-        self.recipients = store.recipients
+        self.recipients, self.hold = store.recipients, store.hold
 
     def held_from(self, recipient: str, group_ids: Any) -> dict[str, str]:
         return {}

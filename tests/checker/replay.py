@@ -95,7 +95,7 @@ class QueuePort:
     def send(self, queue_url: str, wave: Sequence[Entry]) -> dict[str, str]:
         """Send a wave; return the errors of those entries that were not accepted."""
         answer = self._port.ask("send", queue=queue_url, entries=list(wave))
-        return {entry_id: "Fault" for entry_id in answer["refused"]}
+        return dict.fromkeys(answer["refused"], "Fault")
 
 
 class PipelinePort:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.domain.held import GATE
 from tests.checker.processes import FAN_OUT, Code, Processes
-from tests.checker.replay import Died, Done, Fork, Go, NextCallError, Port
+from tests.checker.replay import Died, Done, Go, NextCallError, Port
 from tests.checker.world import (
     BrokenError,
     Event,
@@ -26,7 +26,6 @@ from tests.checker.world import (
     deterministic,
     given_up,
     left,
-    places,
     send,
     without_mention,
 )
@@ -247,9 +246,10 @@ class Search:
     # Steps
     # ------------------------------------------------------------------------------------------------------------------
     def _steps(self, state: State) -> Iterator[tuple[int, State]]:
-        moves = []
+        moves: list[tuple[int, list[tuple[int, State]]]] = []
+        alone = False
         for root in dict.fromkeys(state.roots):
-            alone, found = self._moves(State(*state[:-2], 0, (root,)))
+            alone, found = self._moves(state._replace(ticks=0, roots=(root,)))
             moves = [*([] if alone else moves), (root, found)]
             if alone:
                 break
@@ -257,8 +257,8 @@ class Search:
             others = list(state.roots)
             others.remove(root)
             for label, after in found:
-                yield label, State(*after[:-2], state.ticks, tuple(sorted([*others, *after.roots])))
-        if moves and alone:
+                yield label, after._replace(ticks=state.ticks, roots=tuple(sorted([*others, *after.roots])))
+        if alone:
             return
         if state.mends:
             yield self._label("the contract is mended"), state._replace(level=state.level + 1, mends=state.mends - 1)
@@ -407,11 +407,11 @@ class Search:
         elif frame[0] == "calls":
             yield (), "execute", frame[1], ()
             for path, *step in self._ready_in(frame[4]):
-                yield (0, *path), *step  # type: ignore[misc]
+                yield (0, *path), *step
         elif frame[0] == "forks":
             for position, child in enumerate(frame[3]):
                 for path, *step in self._ready_in(child):
-                    yield (position, *path), *step  # type: ignore[misc]
+                    yield (position, *path), *step
 
     def _child(self, number: int, path: Path) -> int:
         frame = self._frames.values[number]

@@ -1,4 +1,4 @@
-"""Proves the order by going through all interleavings of small scopes; tests/checker/__main__.py says how, and what not.
+"""Proves the order by going through all interleavings of small scopes; __main__.py says how, and what it cannot say.
 
 And that the checker can fail: each rule of the protocol, left out, is found.
 """
