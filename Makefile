@@ -4,8 +4,9 @@ RUN := .venv/bin/python
 .DEFAULT_GOAL := help
 SECONDS ?= 180
 SEED ?=
+DEPTH ?= 2
 JAR ?=
-.PHONY: help demo up faults sfn-local bench cost capacity test lint format lock install
+.PHONY: help demo up faults check-order sfn-local bench cost capacity test lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -18,6 +19,9 @@ up: install ## Leave the same stack running, and print how to put an event in an
 
 faults: install ## Attack the deployed stack with generated faults for SECONDS, from a SEED
 	@$(RUN) -m tests.faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+check-order: install ## Go through all interleavings of small scopes, to a DEPTH (make test does 1)
+	@$(RUN) -m tests.checker --depth $(DEPTH)
 
 sfn-local: install ## Run the named cases on Step Functions Local: by Docker, or by JAR=path
 	@$(RUN) -m local.sfn_local $(if $(JAR),--jar $(JAR))

@@ -78,8 +78,7 @@ def test_a_client_that_refuses_access_has_its_events_parked_and_delays_nobody(st
         items += batch
     delivered = {client: drain(stack.engine, url) for client, url in stack.queues.items()}
     parked = [
-        event["eventId"]
-        for event in inspection.held(stack.engine, stack.outputs["ParkedEventsTableName"])[unwritable]
+        event["eventId"] for event in inspection.held(stack.engine, stack.outputs["ParkedEventsTableName"])[unwritable]
     ]
     judged = verdicts(Evidence(items, delivered, {unwritable: parked}, quarantined=[], failing=[unwritable]))
     assert [verdict for verdict in judged if verdict.found] == []

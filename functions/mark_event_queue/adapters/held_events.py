@@ -12,6 +12,7 @@ Four kinds of item, by partition key `pk` and sort key `sk`:
 A sequence is held as long as its item under `HELD#` exists. Every event appended raises the `version` of its
 sequence and of its recipient, and these are only deleted at the version at which they were seen empty. A new
 one starts at a random version: what was seen of one that has ended meanwhile never ends its successor.
+Whoever is about to start sequences leaves a token in `coming` of the recipient, which is not deleted with one in it.
 
 A sequence's item also knows how many events it has and which is the first: events come and go in one
 transaction with it. A recipient's number of events is added up beside, in calls of its own, so that waiting
@@ -19,6 +20,7 @@ events of many marks do not queue for one item; a crash in between leaves it off
 The index `OldestFirst` has the sequences of each recipient by the time since when they are held.
 """
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -36,8 +38,10 @@ from mark_event_queue.adapters.held_writes import (
     Leaving,
     Writer,
     event_key,
+    events_value,
     first_values,
     key,
+    now,
     recipient_key,
     sequence_key,
     version_values,
@@ -51,15 +55,18 @@ OLDEST_FIRST = "OldestFirst"
 
 _KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
 
+_LONGEST_INVOCATION_SECONDS = 900  # Lambda Developer Guide, quotas
+_NOTHING_COMING = "(attribute_not_exists(coming) OR comingAt < :longAgo)"
+
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 class HeldEventsTable:
     """Held events in DynamoDB."""
 
-    def __init__(self, table_name: str) -> None:
+    def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
-        self._client = boto3.client("dynamodb", config=_CONFIG)
+        self._client = client or boto3.client("dynamodb", config=_CONFIG)
         self._writer = Writer(self._client)
 
     # ------------------------------------------------------------------------------------------------------------------
@@ -68,14 +75,16 @@ class HeldEventsTable:
     def hold(self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, error: str) -> None:
         """Hold sequences of entries, each in order, starting those that are not held yet.
 
-        The recipient is named before its sequences, so that no crash leaves a sequence that nobody
-        looks for, and once more after them, in case a redrive found it empty in between.
+        The recipient is named before its sequences and says that they are coming, so that neither a crash
+        nor a redrive that finds it empty in between leaves a sequence that nobody looks for.
 
         Raises:
             HeldEventsUnavailableError: the table did not take them.
         """
-        self._name(recipient, 0)
-        self._name(recipient, self._writer.write(Holding(self._table, recipient, reason, error), sequences))
+        coming = secrets.token_hex(8)
+        self._name(recipient, ", comingAt = :now ADD coming :coming", {":now": {"S": now()}, **_coming(coming)})
+        written = self._writer.write(Holding(self._table, recipient, reason, error), sequences)
+        self._name(recipient, " ADD events :events DELETE coming :coming", events_value(written) | _coming(coming))
 
     def hold_behind(self, recipient: str, sequences: Iterable[Sequence[Entry]]) -> list[Entry]:
         """Hold entries behind what is held of their sequences; return those that found theirs ended.
@@ -85,7 +94,7 @@ class HeldEventsTable:
         """
         behind = HoldingBehind(self._table, recipient)
         if written := self._writer.write(behind, sequences):
-            self._name(recipient, written)
+            self._name(recipient, " ADD events :events", events_value(written))
         return behind.too_late
 
     def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
@@ -212,6 +221,9 @@ class HeldEventsTable:
     def end(self, recipient: str, group_id: str, version: int) -> bool:
         """End a sequence (for no group: the mention of the recipient) unless it has changed since that version.
 
+        A mention stays while sequences are coming. What a crash left coming is void after a quarter of an
+        hour, for no invocation lives longer.
+
         Raises:
             HeldEventsUnavailableError: the table did not answer.
         """
@@ -220,8 +232,11 @@ class HeldEventsTable:
                 "delete_item",
                 TableName=self._table,
                 Key=key(*_place(recipient, group_id)),
-                ConditionExpression="attribute_not_exists(pk) OR version = :seen",
-                ExpressionAttributeValues={":seen": {"N": str(version)}},
+                ConditionExpression=f"attribute_not_exists(pk) OR (version = :seen AND {_NOTHING_COMING})",
+                ExpressionAttributeValues={
+                    ":seen": {"N": str(version)},
+                    ":longAgo": {"S": now(_LONGEST_INVOCATION_SECONDS)},
+                },
             )
         except _ConditionNotMetError:
             return False
@@ -247,13 +262,13 @@ class HeldEventsTable:
     # ------------------------------------------------------------------------------------------------------------------
     # How
     # ------------------------------------------------------------------------------------------------------------------
-    def _name(self, recipient: str, events: int) -> None:
+    def _name(self, recipient: str, expression: str, values: Mapping[str, Any]) -> None:
         self._call(
             "update_item",
             TableName=self._table,
             Key=key(RECIPIENTS, recipient),
-            UpdateExpression="SET version = if_not_exists(version, :start) + :one ADD events :events",
-            ExpressionAttributeValues=version_values() | {":events": {"N": str(events)}},
+            UpdateExpression=f"SET version = if_not_exists(version, :start) + :one{expression}",
+            ExpressionAttributeValues={**version_values(), **values},
         )
 
     def _get(self, pk: str, sk: str) -> dict[str, str]:
@@ -294,6 +309,10 @@ class _ConditionNotMetError(Exception):
 
 def _place(recipient: str, group_id: str) -> tuple[str, str]:
     return (recipient_key(recipient), group_id) if group_id else (RECIPIENTS, recipient)
+
+
+def _coming(token: str) -> dict[str, Any]:
+    return {":coming": {"SS": [token]}}
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, str]:

@@ -99,7 +99,7 @@ class Holding(Change):
 
     def head(self, part: Part) -> list[Action]:
         """Start or lengthen the sequence; other than ordinarily the entries come before what is the first by now."""
-        values = first_values(part.entries[0]) | version_values() | _events(len(part.entries))
+        values = first_values(part.entries[0]) | version_values() | events_value(len(part.entries))
         if part.otherwise:
             expression = f"SET {_ONE_VERSION_ON}, {FIRST_IS} ADD events :events"
             return self._head(part, expression, "firstNumber > :number", values)
@@ -131,7 +131,7 @@ class HoldingBehind(Holding):
 
     def head(self, part: Part) -> list[Action]:
         """Lengthen the sequence, if it has not ended."""
-        values = first_values(part.entries[0]) | version_values() | _events(len(part.entries))
+        values = first_values(part.entries[0]) | version_values() | events_value(len(part.entries))
         expression = f"SET {_ONE_VERSION_ON}, {_FIRST_IS_STILL} ADD events :events"
         return self._head(part, expression, "attribute_exists(pk)", values)
 
@@ -153,7 +153,7 @@ class Leaving(Change):
         if part.otherwise:
             return []
         upcoming = self._upcoming.get(part.group_id)
-        values = _events(-len(part.entries)) | (first_values(upcoming) if upcoming else _FIRST_UNKNOWN)
+        values = events_value(-len(part.entries)) | (first_values(upcoming) if upcoming else _FIRST_UNKNOWN)
         return self._head(part, f"SET {FIRST_IS} ADD events :events", "attribute_exists(pk)", values)
 
     def event(self, entry: Entry) -> list[Action]:
@@ -300,10 +300,11 @@ def version_values() -> Values:
     return {":start": {"N": str(secrets.randbits(_VERSION_BITS))}, ":one": {"N": "1"}}
 
 
-def now() -> str:
-    """Return the time to the second, in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def now(seconds_ago: int = 0) -> str:
+    """Return the time to the second, in UTC, or what it was."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds_ago))
 
 
-def _events(number: int) -> Values:
+def events_value(number: int) -> Values:
+    """Return by how much the number of events grows."""
     return {":events": {"N": str(number)}}

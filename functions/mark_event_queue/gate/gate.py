@@ -1,20 +1,30 @@
 """What the gate does with a batch, apart from storing."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED, Recipient
 from mark_event_queue.domain.holding import HeldEvents, hold_followers
 from mark_event_queue.domain.lanes import entries_of, plan, sequences_of
 
 
-def hold_at_gate(request: Mapping[str, Any], store: HeldEvents, hold_marks: bool) -> dict[str, Any]:
+class HeldAtGate(HeldEvents, Protocol):
+    """The store of what waits, as the gate needs it."""
+
+    def recipients(self) -> list[Recipient]:
+        """Return of whom anything may be held."""
+
+
+def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool) -> dict[str, Any]:
     """Hold what the validator withheld, and the events that belong behind what is held at the gate.
 
     `request` is `{lanes, withheld, counts}`, and so is the answer: the lanes that can go on, and what
     was withheld of marks that have earlier events in them. Those earlier ones have to be delivered
     first: if their followers were held now, they could be released before them. Unless marks are
     held, followers pass, and nothing has to wait for anything.
+
+    The answer's `held` is `{recipients}`, of whom anything is held, for lanes that go on. It is read anew:
+    a release may have parked a mark's earlier events since the batch asked, and ended the mark here.
     """
     lanes, withheld, counts = request["lanes"], request["withheld"], request["counts"]
     behind = 0
@@ -30,5 +40,6 @@ def hold_at_gate(request: Mapping[str, Any], store: HeldEvents, hold_marks: bool
     return {
         "lanes": lanes,
         "withheld": [entry for entry in withheld if entry["MessageGroupId"] in going],
+        "held": {"recipients": [held.name for held in store.recipients()] if lanes else []},
         "counts": counts | {"valid": counts["valid"] - behind, "behind": counts["behind"] + behind},
     }

@@ -1,0 +1,190 @@
+"""Unit tier, what waits, at scale: proves that calls grow with what they touch, not with all that is there.
+
+A hundred thousand events over five thousand marks are held for one client, in a table in memory that counts its calls.
+How long a call takes cannot be proven here, and how large an answer may be only by the pages.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
+from mark_event_queue.domain.lanes import Entry, entry_of, plan
+from mark_event_queue.parking.parking import park, select
+from mark_event_queue.redrive.redrive import TURNS_PER_EXECUTION, conclude, list_lanes, redrive_lane
+from mark_event_queue.survey.survey import survey
+from tests.dynamodb_in_memory import DynamoDBInMemory
+
+MARKS, EVENTS_PER_MARK = 5_000, 20
+NO_TOTALS = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
+
+
+class CountedTable:
+    """A table of what waits, and the calls that it got."""
+
+    def __init__(self, marks: int) -> None:
+        self.dynamodb = DynamoDBInMemory()
+        self.table = HeldEventsTable("held", self.dynamodb)
+        self.table.hold("archive", [_of(0, range(EVENTS_PER_MARK))], "parked", "Fault")
+        one = self.dynamodb.contents()
+        mention = one.pop((RECIPIENTS, "archive"))
+        for mark in range(1, marks):  # as holding each would have left it
+            for item in one.values():
+                like_it = {name: _of_mark(value, mark) for name, value in item.items()}
+                self.dynamodb.put(like_it["pk"]["S"], like_it["sk"]["S"], like_it)
+        events = {"N": str(marks * EVENTS_PER_MARK)}
+        self.dynamodb.put(RECIPIENTS, "archive", mention | {"events": events})
+
+    def calls_of(self, act: Callable[[HeldEventsTable], Any]) -> Counter[str]:
+        """Return the calls that something takes."""
+        self.dynamodb.calls.clear()
+        act(self.table)
+        return Counter(self.dynamodb.calls)
+
+
+@pytest.fixture(scope="module")
+def few() -> CountedTable:
+    """A hundred marks held."""
+    return CountedTable(100)
+
+
+@pytest.fixture(scope="module")
+def many() -> CountedTable:
+    """Five thousand marks held."""
+    return CountedTable(MARKS)
+
+
+def _of_mark(value: dict[str, str], mark: int) -> dict[str, str]:
+    return {kind: text.replace("M0000", f"M{mark:04}") for kind, text in value.items()}
+
+
+def _of(mark: int, numbers: Sequence[int]) -> list[Entry]:
+    group_id = f"M{mark:04}"
+    return [
+        entry_of({"eventId": f"{group_id}-{number}", "groupId": group_id, "sequenceNumber": str(number), "body": "{}"})
+        for number in numbers
+    ]
+
+
+def _batch(number: int) -> list[Entry]:
+    """Return an event each of a hundred marks."""
+    return [entry for mark in range(100) for entry in _of(mark, [number])]
+
+
+def _select(number: int) -> Callable[[HeldEventsTable], Any]:
+    return lambda table: select({"client": "archive", "lanes": plan(_batch(number))}, table)
+
+
+def _park(number: int) -> Callable[[HeldEventsTable], Any]:
+    def act(table: HeldEventsTable) -> None:
+        for lane in plan(_batch(number)):
+            park({"client": "archive", "lane": lane, "refused": None, "error": "Fault"}, table)
+
+    return act
+
+
+def test_parking_costs_what_the_batch_has(few: CountedTable, many: CountedTable):
+    """A hundred events of a hundred marks: a transaction for each lane and two notes, however much is held."""
+    calls = many.calls_of(_park(1_000))
+
+    assert calls == few.calls_of(_park(1_000)) == {"transact_write_items": 10, "update_item": 20}
+
+
+def test_selecting_costs_what_the_batch_has(few: CountedTable, many: CountedTable):
+    """One read of the batch's sequences, transactions of fifty of them each, and a note."""
+    calls = many.calls_of(_select(2_000))
+
+    assert calls == few.calls_of(_select(2_000)) == {"batch_get_item": 1, "transact_write_items": 2, "update_item": 1}
+
+
+def test_the_list_is_read_page_by_page(many: CountedTable):
+    """Whoever looks at what is held reads as many calls as pages, and knows counts, times and firsts by them."""
+    seen: list[Any] = []
+
+    def look(table: HeldEventsTable) -> None:
+        while page := table.sequences("archive", seen[-1].group_id if seen else "", 500):
+            seen.extend(page)
+
+    assert many.calls_of(look) == {"query": MARKS // 500 + 1}
+    assert len({sequence.group_id for sequence in seen}) == MARKS
+    assert all(sequence.events >= EVENTS_PER_MARK and sequence.since for sequence in seen)
+
+
+def test_the_survey_reads_two_items(few: CountedTable, many: CountedTable):
+    """Every five minutes: of whom anything is held and how much, and since when."""
+    found: list[Any] = []
+    calls = many.calls_of(lambda table: found.append(survey(table, datetime.now(UTC))))
+
+    assert calls == few.calls_of(lambda table: survey(table, datetime.now(UTC))) == {"query": 2}
+    (held,) = found[0].clients
+    assert held.events >= MARKS * EVENTS_PER_MARK
+
+
+class Queue:
+    """A queue that takes everything, and remembers how far each mark is."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+        self.events = 0
+
+    def send(self, queue_url: str, wave: Sequence[Entry]) -> dict[str, str]:
+        """Take a wave, each event of which has to come behind its predecessors."""
+        for entry in wave:
+            number = int(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
+            assert self.last.get(entry["MessageGroupId"], -1) < number
+            self.last[entry["MessageGroupId"]] = number
+            self.events += 1
+        return {}
+
+
+def _redrive(table: HeldEventsTable, queue: Queue) -> int:
+    """Redrive all that is held, as the redrive machine does; return how many executions that took."""
+    page: dict[str, Any] = {"after": "", "listed": False, "turn": 0}
+    totals: dict[str, Any] = NO_TOTALS
+    lanes: list[dict[str, Any]] = []
+    executions = 1
+    while True:
+        request = {"recipient": "archive", "groupId": "", "page": page, "totals": totals, "lanes": lanes}
+        listed = list_lanes(request, table)
+        if listed["page"]["pause"]:
+            executions += 1
+            page = {**page, "turn": 0}
+            continue
+        page, totals = listed["page"], listed["totals"]
+        if not page["lanes"]:
+            break
+        lanes = [
+            redrive_lane({"recipient": "archive", "queueUrl": "q", "groupIds": group_ids}, table, queue, lambda: True)
+            for group_ids in page["lanes"]
+        ]
+    concluded = conclude({"request": {"recipient": "archive", "discarded": 0}, "totals": totals}, table)
+    assert concluded["nothingHeld"]
+    assert concluded["delivered"] == queue.events
+    return executions
+
+
+def test_a_redrive_of_any_size_gets_through(many: CountedTable):
+    """It continues itself when its turns are used up, delivers everything in order, and leaves nothing.
+
+    Its calls are those of the waves it sends, ten events each: one to take them out, and the sequences' own, two to
+    look at each whenever it has no events at hand, and one to end it.
+    """
+    queue = Queue()
+    held = sum(pk.startswith("SEQUENCE#") for pk, _ in many.dynamodb.contents())
+    executions: list[int] = []
+
+    calls = many.calls_of(lambda table: executions.append(_redrive(table, queue)))
+
+    assert queue.events == held >= MARKS * EVENTS_PER_MARK
+    assert executions == [-(-MARKS // 100 // TURNS_PER_EXECUTION)]
+    assert executions[0] > 1
+    assert many.dynamodb.contents() == {}
+    looks = MARKS * (1 + EVENTS_PER_MARK // 10) + 100
+    assert calls["get_item"] <= looks + 1
+    assert calls["query"] <= looks + MARKS // 100 + 5
+    assert calls["transact_write_items"] <= MARKS // 10 * EVENTS_PER_MARK + 100
+    assert calls["delete_item"] == MARKS + 1
+    assert calls["update_item"] == MARKS // 10
