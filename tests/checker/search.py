@@ -55,7 +55,7 @@ class Stream(NamedTuple):
             "eventId": f"{self.mark}-{self.number}",
             "mark": self.mark,
             "groupId": self.mark,
-            "sequenceNumber": str(self.number),
+            "sequenceNumber": f"{self.number:040}",
             "body": str(self.valid_from),
         }
 

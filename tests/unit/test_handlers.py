@@ -166,8 +166,8 @@ def test_the_converter_counts_what_the_stream_tells_without_an_image(monkeypatch
     assert _metric(output, "EventsConverted") == [[3.0]]
     given = json.loads(aws.requests[0]["input"])
     answer = _cold_start("validator").handler(given, CONTEXT)
-    assert answer["counts"] == {"valid": 1, "rejected": 2}
-    told = [line for line in _lines(capsys.readouterr().out) if line.get("message") == "rejected"]
+    assert answer["counts"] == {"valid": 1, "rejected": 2, "behind": 0}
+    told = [line for line in _lines(capsys.readouterr().out) if line.get("message") == "withheld"]
     assert ["the stream's view is KEYS_ONLY" in line["violations"] for line in told] == [True, True]
     assert "AFC" not in json.dumps(told)
 

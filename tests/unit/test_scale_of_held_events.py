@@ -64,7 +64,9 @@ def _of_mark(value: dict[str, str], mark: int) -> dict[str, str]:
 def _of(mark: int, numbers: Sequence[int]) -> list[Entry]:
     group_id = f"M{mark:04}"
     return [
-        entry_of({"eventId": f"{group_id}-{number}", "groupId": group_id, "sequenceNumber": str(number), "body": "{}"})
+        entry_of(
+            {"eventId": f"{group_id}-{number}", "groupId": group_id, "sequenceNumber": f"{number:040}", "body": "{}"}
+        )
         for number in numbers
     ]
 
