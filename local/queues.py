@@ -59,13 +59,8 @@ def drain(engine: Engine, queue_url: str) -> list[Message]:
 
 def depth(engine: Engine, queue_url: str) -> int:
     """Return how many messages a queue holds that nobody has received."""
-    return depth_by(engine.client("sqs"), queue_url)
-
-
-def depth_by(sqs: Any, queue_url: str) -> int:
-    """Return the same by a client that is there already: making one takes longer than the call."""
     name = "ApproximateNumberOfMessages"
-    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
+    attributes = engine.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
     return int(attributes["Attributes"][name])
 
 
