@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -121,6 +122,11 @@ def attack(world: World, number: int, histories: int, steps: int) -> None:
             """When nothing moves any more, the queues and the table hold what the model says."""
             world.settle()
             world.check()
+
+        @invariant()
+        def stack_keeps_up(self) -> None:
+            """A fault lasts until the events of its step have met it: steps must not run ahead of the stream."""
+            world.keep_up()
 
         def teardown(self) -> None:
             """Nothing is lost; everything is mended and redriven, and everybody has everything."""

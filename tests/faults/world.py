@@ -70,7 +70,7 @@ class World:
         self.queue_settings = {client: self._settings(client) for client in CLIENTS}
         self.closed: set[str] = set()
         self.deletions: Counter[str] = Counter()
-        self.written = 0
+        self.written = self.written_before = 0
         self.redrives: list[str] = []
         self.stream: dict[str, str] = {}
         self.begin()
@@ -174,6 +174,12 @@ class World:
         """Put events into the table."""
         put_in_batches(self.session.engine, items)
         self.written += len(items)
+
+    def keep_up(self) -> None:
+        """Wait until what was put before the latest step was handled, but not for long: a fault may hold it up."""
+        wanted, self.written_before = self.written_before, self.written
+        with suppress(TimeoutError):
+            until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=1)
 
     def send(self, items: list[Item]) -> None:
         """Put events into the table and wait until the stack is quiet again."""
