@@ -8,8 +8,8 @@ from bench import original
 from bench.events import items
 from bench.logs import weight
 from bench.rig import Calls, Rig
-from local.marks import write
-from local.queues import depth_by, until
+from local.marks import put_in_batches
+from local.queues import depth, until
 
 CLIENTS = 3
 EVENTS = 1000
@@ -62,19 +62,16 @@ def of_the_original(rig: Rig) -> Originals:
 
 
 def _deliverer(rig: Rig, function_name: str, queues: list[str]) -> Callable[[int], Delivery]:
-    # One client for all polls and one for all puts: making one takes the machine longer than an execution.
-    sqs, dynamodb = rig.engine.client("sqs"), rig.engine.client("dynamodb")
-
     def deliver(events: int) -> Delivery:
         sent = items(events, events)
-        expected = {url: depth_by(sqs, url) + events for url in queues}
+        expected = {url: depth(rig.engine, url) + events for url in queues}
         logged = weight(rig)
         rig.take_calls()
-        write(dynamodb, sent[:-_LAST])
+        put_in_batches(rig.engine, sent[:-_LAST])
         rig.enable(function_name, True)
         started = time.monotonic()
-        write(dynamodb, sent[-_LAST:])  # which wakes the poller at once
-        until(lambda: all(depth_by(sqs, url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
+        put_in_batches(rig.engine, sent[-_LAST:])  # which wakes the poller at once
+        until(lambda: all(depth(rig.engine, url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
         seconds = time.monotonic() - started
         rig.enable(function_name, False)
         return Delivery(events, seconds, rig.take_calls(), weight(rig) - logged)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +62,6 @@ class Rig:
     states_file: Path
     _offset: int = 0
     _executions: set[str] = field(default_factory=set)
-    _touches: Iterator[int] = field(default_factory=count)
 
     @property
     def engine(self) -> Engine:
@@ -92,15 +90,7 @@ class Rig:
         for name in present - wanted:
             ssm.delete_parameter(Name=f"{path}/{name}")
             sqs.delete_queue(QueueUrl=self.session.queues.pop(name))
-        self._forget_registrations()
-
-    def _forget_registrations(self) -> None:
-        """Give the converter a fresh environment: it keeps registrations for a minute."""
-        functions = self.engine.client("lambda")
-        name = self.function_name("ConverterFunction")
-        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        variables |= {"BENCH_ENVIRONMENT": str(next(self._touches))}
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        self.session.forget_registrations()
 
     def enable(self, function_name: str, enabled: bool) -> None:
         """Let the poller of a function's source run, or wait."""

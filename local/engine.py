@@ -41,9 +41,17 @@ class Engine:
     environment: dict[str, str] = field(repr=False)
     log: Path
     process_id: int
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def client(self, service: str, **options: Any) -> Any:
-        """Return an ordinary boto3 client of a service of this engine."""
+        """Return an ordinary boto3 client of a service; without options it is made once, for that outlasts a call."""
+        if options:
+            return self._new_client(service, **options)
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str, **options: Any) -> Any:
         session: Any = boto3.Session()  # of this process's environment, which is settled
         return session.client(service, endpoint_url=self.endpoint, verify=self.environment["AWS_CA_BUNDLE"], **options)
 

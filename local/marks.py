@@ -103,11 +103,7 @@ class Mark:
 
 def put_in_batches(engine: Engine, items: Sequence[Item]) -> None:
     """Put events into the table with BatchWriteItem, 25 to a call, in order."""
-    write(engine.client("dynamodb"), items)
-
-
-def write(dynamodb: Any, items: Sequence[Item]) -> None:
-    """Do the same with a client that is there already: making one takes longer than some calls."""
+    dynamodb = engine.client("dynamodb")
     for start in range(0, len(items), 25):
         requests = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
         answer = dynamodb.batch_write_item(RequestItems={TABLE: requests})

@@ -34,6 +34,13 @@ class Session:
         put_in_batches(self.engine, items)
         until(lambda: self.executions.handled() >= expected, f"{len(items)} events to be handled", 120)
 
+    def forget_registrations(self) -> None:
+        """Give the converter a fresh environment: one keeps the registrations that it has read for a minute."""
+        functions, name = self.engine.client("lambda"), self.outputs["ConverterFunctionName"]
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        renewed = variables | {"RENEWED": str(time.time_ns())}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": renewed})
+
 
 @contextmanager
 def deployed(*clients: str, progress: bool = False, module: str = engine.MODULE, **settings: str) -> Iterator[Session]:

@@ -15,8 +15,17 @@ def stack() -> Iterator[Session]:
 
 
 @pytest.fixture(autouse=True)
-def empty_queues(stack: Session) -> None:
-    """Every test starts with empty queues, whatever ran before it."""
+def empty_queues(request: pytest.FixtureRequest) -> None:
+    """Every test of the stack starts with empty queues, whatever ran before it."""
+    if "stack" not in request.fixturenames:
+        return
+    stack: Session = request.getfixturevalue("stack")
     sqs = stack.engine.client("sqs")
     for url in stack.queues.values():
         sqs.purge_queue(QueueUrl=url)
+
+
+def pytest_itemcollected(item: pytest.Function) -> None:
+    """Have the tests of the stack run one after another, where others run beside them."""
+    if "stack" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group("stack"))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.world import CLIENTS, Tally, World, attacked
+from tests.faults.world import Tally, World, attacked
 
 _tallies: list[Tally] = []
 
@@ -22,9 +22,12 @@ def world(attacked_world: World) -> Iterator[World]:
     """The stack with nothing wrong; whatever the test did wrong is mended after it."""
     attacked_world.begin()
     yield attacked_world
-    for client in CLIENTS:
-        attacked_world.heal(client)
-        attacked_world.redrive(client)
+    attacked_world.mend()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have the tests of one stack run one after another, where others run beside them."""
+    item.add_marker(pytest.mark.xdist_group("stack under attack"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from local.marks import Mark, put_in_batches
+from local.marks import Mark
 from local.queues import until
 from meq import redrive
 from meq.held import HeldEvents
@@ -32,7 +32,9 @@ def test_a_deleted_queue_comes_back_and_gets_everything_in_order(world: World):
     world.heal("Police")
     world.send(world.events(lives, each=10))
     world.check()
-    world.send_during(world.events(lives, each=10), lambda: world.redrive("Police"))
+    world.write(world.events(lives, each=5))
+    world.start_redrives("Police")
+    world.send(world.events(lives, each=5))
     world.redrive("Police")
     world.check_all_received()
 
@@ -43,9 +45,11 @@ def test_two_redrives_at_once_one_of_them_stopped(world: World):
     world.delete_queue("Police")
     world.send(world.events(lives, each=10))
     world.heal("Police")
-    world.send_during(
-        world.events(lives, each=5), lambda: world.redrive("Police", at_once=2, stop_after=0.3), pause=0.0
-    )
+    world.write(world.events(lives, each=3))
+    world.start_redrives("Police", at_once=2)
+    world.write(world.events(lives, each=2))
+    world.stop_redrive()
+    world.settle()
     world.check()
     world.redrive("Police")
     world.check_all_received()
@@ -88,7 +92,11 @@ def test_a_refused_mark_holds_up_only_itself_and_a_discard_lets_its_followers_go
 def test_the_converter_killed_in_the_middle_of_a_batch(world: World):
     """The batch comes again; the queues drop what they have."""
     lives = marks(30)
-    world.send_during(world.events(lives, each=5), world.kill_converter, pause=0.5)
+    before = len(world.session.executions.all())
+    world.write(world.events(lives, each=5))
+    until(lambda: len(world.session.executions.all()) > before, "the batch to be on its way")
+    world.kill_converter()
+    world.settle()
     world.check_all_received()
 
 
@@ -116,11 +124,10 @@ def test_a_table_of_parked_events_that_refuses_writes_for_a_while(world: World):
     """What has to be parked cannot be: the stream waits, and loses nothing."""
     lives = marks(10)
     world.take_access("Police")
-    with world.unwritable_table():
-        items = world.events(lives, each=2)
-        before = len(world.session.executions.all())
-        put_in_batches(world.session.engine, items)
-        until(lambda: len(world.session.executions.all()) > before, "the batch to be tried")
+    world.refuse_writes()
+    before = len(world.session.executions.all())
+    world.write(world.events(lives, each=2))
+    until(lambda: len(world.session.executions.all()) > before, "the batch to be tried")
     world.settle()
     world.check()
     world.heal("Police")

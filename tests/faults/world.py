@@ -1,26 +1,28 @@
 """A deployed stack under attack, and the model that knows what each queue and the table must hold.
 
 The attacks come from outside: calls that anybody could make, a killed process, and the faults that
-engine_process.py puts between the application and the engine. Whenever the stack is quiet, the model
-is held against what the queues really hold.
+engine_process.py puts between the application and the engine. They do not wait for one another: events
+are put, redrives started and queues deleted while earlier ones are on their way. What a queue holds can
+be held against the model at any time: first deliveries of a mark come in the order in which they were
+put. That nothing was lost is seen when the stack is quiet: the stream has been handled to its end, and
+no execution runs, not even one that was stopped.
 """
 
 import json
 import os
 import signal
-import time
+from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import Any
 
 from local import inspection
 from local.marks import Item, Mark, put_in_batches
-from local.queues import Message, drain, until
+from local.queues import drain, until
 from local.session import Session, deployed
 from mark_event_queue.domain.events import to_group_id
 from meq import redrive
@@ -32,6 +34,7 @@ _DENY_ALL = json.dumps(
         "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}],
     }
 )
+NOTHING_WRONG: dict[str, Any] = {"refused": {}, "unwritable": "no such table", "window": 0}
 _QUEUE_SETTINGS = ("FifoQueue", "DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "Policy")
 
 
@@ -58,22 +61,28 @@ class World:
     """The stack, the faults on it, and the model."""
 
     session: Session
-    orders_file: Path
+    folder: Path
+    """Where the engine takes orders and tells what it does: see engine_process.py."""
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        self.orders: dict[str, Any] = {"refused": {}, "unwritable": "no such table", "window": 0}
+        self.orders = dict(NOTHING_WRONG)
         self.queue_settings = {client: self._settings(client) for client in CLIENTS}
         self.closed: set[str] = set()
+        self.deletions: Counter[str] = Counter()
+        self.written = self.written_before = 0
+        self.redrives: list[str] = []
+        self.stream: dict[str, str] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was; later events are of other marks."""
         self.put: dict[str, list[str]] = defaultdict(list)
         self.rejected: set[str] = set()
+        self.records: list[dict[str, Any]] = []
         self.repeats = 0
         self.received: dict[str, dict[str, list[str]]] = {client: defaultdict(list) for client in self.queues()}
-        self.seen: dict[str, set[tuple[str, int]]] = {client: set() for client in self.queues()}
+        self.seen: dict[str, set[tuple[str, int, int]]] = {client: set() for client in self.queues()}
         self.order()
 
     def queues(self) -> Sequence[str]:
@@ -85,9 +94,9 @@ class World:
     def order(self, **changes: Any) -> None:
         """Order faults from the engine."""
         self.orders |= changes
-        draft = self.orders_file.with_suffix(".draft")
+        draft = self.folder / "orders.draft"
         draft.write_text(json.dumps(self.orders))
-        draft.replace(self.orders_file)
+        draft.replace(self.folder / "orders.json")
 
     def refuse_marks(self, client: str, marks: Sequence[str]) -> None:
         """Have a client's queue refuse the events of these marks, and no others."""
@@ -102,11 +111,16 @@ class World:
         self.order(refused=self.orders["refused"] | {self.session.queues[client].rsplit("/", 1)[-1]: ids})
 
     def delete_queue(self, client: str) -> None:
-        """Delete a client's queue; what it held has been read."""
+        """Delete a client's queue; what it held is read first, and what came meanwhile is read afterwards."""
         self.tally.faults["queue deleted"] += 1
-        self.collect()
+        self.collect(client)
         self._sqs.delete_queue(QueueUrl=self.session.queues[client])
+        for line in (self.folder / "left.jsonl").read_text().splitlines():
+            left = json.loads(line)
+            self._receive(client, json.loads(left["body"]), int(left["sent"]))
+        (self.folder / "left.jsonl").write_text("")
         self.closed.add(client)
+        self.deletions[client] += 1
 
     def take_access(self, client: str) -> None:
         """Let nobody write to a client's queue."""
@@ -127,15 +141,14 @@ class World:
         self.tally.faults["window passed"] += 1
         self.order(window=self.orders["window"] + 1)
 
-    @contextmanager
-    def unwritable_table(self) -> Iterator[None]:
+    def refuse_writes(self) -> None:
         """Have the table of parked events refuse every write."""
         self.tally.faults["table refuses writes"] += 1
         self.order(unwritable=self.session.outputs["ParkedEventsTableName"])
-        try:
-            yield
-        finally:
-            self.order(unwritable="no such table")
+
+    def allow_writes(self) -> None:
+        """Have the table of parked events take writes again."""
+        self.order(unwritable=NOTHING_WRONG["unwritable"])
 
     def kill_converter(self) -> None:
         """Kill the processes that run the converter, whatever they are doing."""
@@ -157,64 +170,74 @@ class World:
         self.tally.events += len(items)
         return items
 
+    def write(self, items: list[Item]) -> None:
+        """Put events into the table."""
+        put_in_batches(self.session.engine, items)
+        self.written += len(items)
+
+    def keep_up(self) -> None:
+        """Wait until what was put before the latest step was handled, but not for long: a fault may hold it up."""
+        wanted, self.written_before = self.written_before, self.written
+        with suppress(TimeoutError):
+            until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=1)
+
     def send(self, items: list[Item]) -> None:
         """Put events into the table and wait until the stack is quiet again."""
-        put_in_batches(self.session.engine, items)
-        self.settle()
-
-    def send_during(self, items: list[Item], act: Callable[[], object], pause: float = 0.3) -> None:
-        """Put events into the table, and do something else while they are on their way."""
-        sending = Thread(target=put_in_batches, args=(self.session.engine, items))
-        sending.start()
-        time.sleep(pause)
-        act()
-        sending.join()
+        self.write(items)
         self.settle()
 
     def redeliver(self) -> None:
         """Have the converter handle the whole stream once more, as after a lost answer."""
         self.tally.faults["records delivered twice"] += 1
+        self.allow_writes()
+        until(self._is_handled, "the converter to handle every record", 120)
         answer = self.session.engine.client("lambda").invoke(
             FunctionName=self.session.outputs["ConverterFunctionName"],
             Payload=json.dumps({"Records": self._records()}).encode(),
         )
         told = json.loads(answer["Payload"].read())
         assert told == {"batchItemFailures": []}, told
+
+    def start_redrives(self, client: str, at_once: int = 1) -> None:
+        """Start redrives of a client's events."""
+        self.redrives += [redrive.start(self.session.operated, redrive.Asked(client)) for _ in range(at_once)]
+
+    def stop_redrive(self) -> None:
+        """Stop the latest of the redrives, whatever it is doing."""
+        machine, arn = self.session.engine.client("stepfunctions"), self.redrives[-1]
+        if machine.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            self.tally.faults["redrive stopped half way"] += 1
+            with suppress(machine.exceptions.ClientError):  # it has ended meanwhile
+                machine.stop_execution(executionArn=arn)
+
+    def redrive(self, *clients: str, at_once: int = 1) -> None:
+        """Redrive events of clients, several times at once if asked, and wait until the stack is quiet again."""
+        for client in clients:
+            self.start_redrives(client, at_once)
         self.settle()
 
-    def redrive(self, client: str, at_once: int = 1, stop_after: float | None = None) -> None:
-        """Redrive a client's events, several times at once if asked; stop one of them half way if asked."""
-        operated = self.session.operated
-        asked = redrive.Asked(client)
-        started = [redrive.start(operated, asked) for _ in range(at_once)]
-        if stop_after is not None:
-            self.tally.faults["redrive stopped half way"] += 1
-            time.sleep(stop_after)
-            machine = self.session.engine.client("stepfunctions")
-            if machine.describe_execution(executionArn=started[0])["status"] == "RUNNING":
-                machine.stop_execution(executionArn=started[0])
-        for arn in started:
-            redrive.wait(operated, asked, arn)
+    def mend(self) -> None:
+        """Make everything as it should be, and have everybody get what waits for them."""
+        self.allow_writes()
+        for client in CLIENTS:
+            self.heal(client)
         self.settle()
+        self.redrive(*(client for client in CLIENTS if client in self._parked()))
 
     # -- what has to be true -----------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Wait until everything that was put is in the fan-out queue, and nothing moves any more."""
-        wanted = {event_id for ids in self.put.values() for event_id in ids} - self.rejected
-
-        def arrived() -> bool:
-            self.collect("fan-out")
-            return {one for ids in self.received["fan-out"].values() for one in ids} == wanted
-
-        until(arrived, "every valid event to be in the fan-out queue", 120)
-        until(self._quiet, "the executions to end", 120)
+        """Wait until every record has been handled, and nothing moves any more."""
+        self.allow_writes()
+        until(self._is_quiet, "the stack to be quiet", 120)
+        self.redrives.clear()
 
     def check(self) -> None:
         """Hold the model against the queues: a prefix of each mark's events received, the rest parked."""
         self.collect()
+        parked = self._parked()
         for client in self.queues():
-            self._check_client(client)
+            self._check_client(client, parked[client])
         assert (self.tally.lost, self.tally.overtaken, self.tally.duplicated) == (0, 0, 0), str(self.tally)
 
     def check_all_received(self) -> None:
@@ -228,22 +251,19 @@ class World:
         for client in queues or self.queues():
             if client not in self.closed:
                 for message in drain(self.session.engine, self.session.queues[client]):
-                    self._receive(client, message)
+                    self._receive(client, message.event, message.sent)
 
-    def _receive(self, client: str, message: Message) -> None:
-        event = message.event
-        got = self.received[client][event["mark"]]
-        place = (message.event_id, self.orders["window"])
-        if place in self.seen[client]:
-            self.tally.duplicated += 1
+    def _receive(self, client: str, event: dict[str, Any], sent: int) -> None:
+        event_id, got = event["eventId"], self.received[client][event["mark"]]
+        place = (event_id, bisect(self._windows(), sent), self.deletions[client])
+        self.tally.duplicated += place in self.seen[client]
         self.seen[client].add(place)
-        if message.event_id in got:
+        if event_id in got:
             self.repeats += 1
         else:
-            got.append(message.event_id)
+            got.append(event_id)
 
-    def _check_client(self, client: str) -> None:
-        parked = self._parked(client)
+    def _check_client(self, client: str, parked: dict[str, list[str]]) -> None:
         for mark, expected in self._valid_by_mark().items():
             got, waiting = self.received[client][mark], parked.get(to_group_id(mark), [])
             self.tally.overtaken += got != expected[: len(got)]
@@ -255,37 +275,49 @@ class World:
         valid = {mark: [one for one in ids if one not in self.rejected] for mark, ids in self.put.items()}
         return {mark: ids for mark, ids in valid.items() if ids}
 
-    def _parked(self, client: str) -> dict[str, list[str]]:
-        by_group: dict[str, list[str]] = defaultdict(list)
+    def _parked(self) -> dict[str, dict[str, list[str]]]:
+        """What waits in the table: ids of events by client and group, in order."""
+        by_client: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         table = self.session.outputs["ParkedEventsTableName"]
-        for event in inspection.held(self.session.engine, table).get(client, []):
-            by_group[event["groupId"]].append(event["eventId"])
-        return by_group
+        for client, events in inspection.held(self.session.engine, table).items():
+            for event in events:
+                by_client[client][event["groupId"]].append(event["eventId"])
+        return by_client
 
-    def _quiet(self) -> bool:
-        before = self._snapshot()
-        time.sleep(0.6 if not self.tally.faults["converter killed"] else 2.5)  # a failed batch comes again after 1 s
-        return all(status != "RUNNING" for status in before.values()) and self._snapshot() == before
+    def _is_handled(self) -> bool:
+        return self._progress()["handled"] == self.written
 
-    def _snapshot(self) -> dict[str, str]:
-        executions = self.session.executions.all()
-        return {execution.name: execution.status for execution in executions}
+    def _is_quiet(self) -> bool:
+        # A redrive that was just started may not run yet. The stream comes first: what it starts ends before it.
+        machine = self.session.engine.client("stepfunctions")
+        while self.redrives and machine.describe_execution(executionArn=self.redrives[0])["status"] != "RUNNING":
+            self.redrives.pop(0)
+        return not self.redrives and self._progress() == {"handled": self.written, "running": 0}
+
+    def _progress(self) -> dict[str, int]:
+        progress: dict[str, int] = json.loads((self.folder / "progress.json").read_text())
+        return progress
+
+    def _windows(self) -> list[int]:
+        return [int(line) for line in (self.folder / "windows.txt").read_text().splitlines()]
 
     def _records(self) -> list[dict[str, Any]]:
-        stream = self.session.engine.client("dynamodbstreams")
-        (described,) = stream.list_streams(TableName="RegistrationNumberEvent")["Streams"]
+        """Return the stream's records of the marks; what was read before is not read again."""
+        streams = self.session.engine.client("dynamodbstreams")
+        (described,) = streams.list_streams(TableName="RegistrationNumberEvent")["Streams"]
         arn = described["StreamArn"]
-        records: list[dict[str, Any]] = []
-        for shard in stream.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
-            iterator = stream.get_shard_iterator(
-                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            while iterator:
-                page = stream.get_records(ShardIterator=iterator)
-                records += page["Records"]
-                iterator = page.get("NextShardIterator") if page["Records"] else None
-        mine = [record for record in records if record["dynamodb"]["Keys"]["mark"]["S"] in self.put]
-        return json.loads(json.dumps(mine, default=str))  # type: ignore[no-any-return]
+        for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+            iterator = (
+                self.stream.get(shard["ShardId"])
+                or streams.get_shard_iterator(
+                    StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+                )["ShardIterator"]
+            )
+            while (page := streams.get_records(ShardIterator=iterator))["Records"]:
+                self.records += json.loads(json.dumps(page["Records"], default=str))
+                iterator = page["NextShardIterator"]
+            self.stream[shard["ShardId"]] = iterator
+        return [record for record in self.records if record["dynamodb"]["Keys"]["mark"]["S"] in self.put]
 
     def _workers(self, function_name: str) -> list[int]:
         found = []
@@ -309,11 +341,14 @@ class World:
 @contextmanager
 def attacked() -> Iterator[World]:
     """Deploy a stack whose engine takes orders for faults."""
-    with TemporaryDirectory(prefix="mark-event-queue-") as folder:
-        orders = Path(folder) / "orders.json"
-        orders.write_text(json.dumps({"refused": {}, "unwritable": "no such table", "window": 0}))
-        with deployed(*CLIENTS, module="tests.faults.engine_process", FAULTS=str(orders)) as session:
-            yield World(session, orders)
+    with TemporaryDirectory(prefix="mark-event-queue-") as name:
+        folder = Path(name)
+        (folder / "orders.json").write_text(json.dumps(NOTHING_WRONG))
+        (folder / "progress.json").write_text(json.dumps({"handled": 0, "running": 0}))
+        for empty in ("windows.txt", "left.jsonl"):
+            (folder / empty).touch()
+        with deployed(*CLIENTS, module="tests.faults.engine_process", FAULTS=str(folder)) as session:
+            yield World(session, folder)
 
 
 def _parent(folder: Path) -> int:

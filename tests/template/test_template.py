@@ -16,7 +16,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import cfnlint.api  # type: ignore[import-untyped]
 import pytest
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
@@ -736,13 +735,6 @@ def test_whoever_registers_in_vain_raises_an_alarm(template: Template, metric: s
 # ----------------------------------------------------------------------------------------------------------------------
 # The tools
 # ----------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", [MAIN, CLIENT, "local/mark-api.yaml"])
-def test_cfn_lint_has_nothing_to_say(name: str):
-    """CloudFormation's linter finds neither errors nor warnings."""
-    matches = cfnlint.api.lint((ROOT / name).read_text("utf-8"), regions=[REGION])
-    assert [str(match) for match in matches] == []
-
-
 def test_sam_deploys_without_questions_or_parameters():
     """`sam build && sam deploy` finds everything it needs in samconfig.toml."""
     deploy = _samconfig()["deploy"]["parameters"]

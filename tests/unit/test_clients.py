@@ -6,10 +6,13 @@ read is proven on the deployed stack.
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters import base
 from moto import mock_aws
 
 from mark_event_queue.adapters.clients import Clients
@@ -63,6 +66,22 @@ def test_clients_come_by_name(parameters):
 def test_nobody_registered_is_no_error(parameters):
     """Without clients the events still go to the fan-out queue."""
     assert _registered() == ([], [])
+
+
+def test_registrations_are_kept_for_a_minute_and_no_longer(parameters, monkeypatch):
+    """A warm environment notices who came and who went within a minute, and asks no more often."""
+    clock = SimpleNamespace(now=datetime.now())  # noqa: DTZ005 (as Powertools reads it)
+    monkeypatch.setattr(base, "datetime", SimpleNamespace(now=lambda: clock.now))
+    clients = Clients(PATH, _silent)
+    _register("archive", json.dumps({"queueUrl": URL}))
+    assert [one["name"] for one in clients.registered()] == ["archive"]
+    _register("billing", json.dumps({"queueUrl": URL}))
+    boto3.client("ssm").delete_parameter(Name=f"{PATH}/archive")
+
+    clock.now += timedelta(seconds=59)
+    assert [one["name"] for one in clients.registered()] == ["archive"]
+    clock.now += timedelta(seconds=2)
+    assert [one["name"] for one in clients.registered()] == ["billing"]
 
 
 def test_more_clients_than_one_page_are_all_found(parameters):
