@@ -168,12 +168,10 @@ def test_only_the_refused_entry_goes_again(case: str, state: str, queue: str):
 
 @pytest.mark.parametrize("case", ["RejectedHeldAtGate", "FollowersHeldAtGate", "RestHeldAtGate"])
 def test_the_gate_gets_what_the_validator_made_of_the_batch(case: str):
-    """The gate is handed lanes, withheld events and counts as they are, and who was held for when the batch asked."""
+    """The gate is handed lanes, withheld events and counts as they are; of whom anything is held it asks itself."""
     (validated,) = _payloads(case, "Validate Events")
     (call,) = _delivery(case).calls("Hold At Gate")
-    payload = dict(call.parameters["Payload"])
-    assert payload.pop("held").keys() == {"recipients", "atGate"}
-    assert payload == validated
+    assert {name: value for name, value in call.parameters["Payload"].items() if name != "held"} == validated
 
 
 @pytest.mark.parametrize("case", ["RejectedHeldAtGate", "FollowersHeldAtGate", "RestHeldAtGate"])

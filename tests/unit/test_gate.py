@@ -11,11 +11,11 @@ import pytest
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import to_group_id
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTINED
 from mark_event_queue.domain.lanes import entries_of
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.validator.validation import validate
-from tests.builders import SCHEMAS, event_input, numbers
+from tests.builders import SCHEMAS, entries, event_input, numbers
 from tests.fakes import HeldEventsInMemory
 
 CONTRACT = load(SCHEMAS)
@@ -164,3 +164,18 @@ def test_a_store_that_fails_fails_the_gate():
     store.before = fail
     with pytest.raises(HeldEventsUnavailableError):
         hold_at_gate(_validated("A", 1), store, hold_marks=True)
+
+
+def test_of_whom_anything_is_held_is_asked_once_it_is_known_what_goes_on():
+    """A client for whom events are parked while the gate asks is in the answer; nobody is if nothing goes on."""
+    store = HeldEventsInMemory()
+
+    def park(operation: str) -> None:
+        if operation == "held_from":
+            store.before = lambda _: None
+            store.hold("archive", [entries(["A"])], PARKED, "Sqs.SqsException")
+
+    store.before = park
+
+    assert hold_at_gate(_validated("A", start=2), store, hold_marks=True)["held"] == {"recipients": ["archive"]}
+    assert hold_at_gate(_validated("B", 3, start=3), store, hold_marks=True)["held"] == {"recipients": []}

@@ -96,9 +96,8 @@ def list_lanes(request: Mapping[str, Any], store: HeldSequences) -> dict[str, An
         one = store.sequence(recipient, request["groupId"])
         fresh, listed = [one] if one else [], True
     elif not listed and len(left) < SEQUENCES_PER_TURN:
-        wanted = SEQUENCES_PER_TURN - len(left)
-        fresh = store.sequences(recipient, after, wanted)
-        after, listed = fresh[-1].group_id if fresh else after, len(fresh) < wanted
+        fresh = store.sequences(recipient, after, SEQUENCES_PER_TURN - len(left))
+        after, listed = fresh[-1].group_id if fresh else after, not fresh
     group_ids = left + [sequence.group_id for sequence in fresh]
     return {
         "page": {
