@@ -272,7 +272,8 @@ def test_what_a_turn_left_comes_first_in_the_next():
 
     assert _turn(second) == ["M007", "M042", "M043", *[f"M{number}" for number in range(100, 150)]]
     assert (second["totals"]["sequences"], second["totals"]["delivered"]) == (150, 12)
-    assert second["page"]["listed"] is True
+    third = list_lanes(_listing(**second, lanes=[]), store)["page"]
+    assert (third["lanes"], third["listed"]) == ([], True)
 
 
 def test_a_turn_takes_no_further_sequences_than_it_has_room_for():
