@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +20,16 @@ from typing import Any
 import pytest
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
-from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS
+from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS, HeldEventsTable
 from mark_event_queue.domain.batches import RELEASE
 from mark_event_queue.domain.clients import Registration, admit
+from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.rejected import RejectedEvents
+from mark_event_queue.gate.gate import hold_at_gate
+from mark_event_queue.parking.parking import park, select
+from mark_event_queue.survey.survey import survey
+from tests.builders import NOW, entries, lanes
+from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.held_table import create_table
 from tests.statemachine.definitions import load, tasks
 from tests.template.translation import (
@@ -265,10 +272,15 @@ def test_machine_may_log_and_trace(template: Template, machine: str):
     assert actions >= _LOG_DELIVERY | _MACHINE_TRACING
 
 
-def test_machine_reads_only_of_whom_anything_is_held(template: Template):
-    """Of the table of what waits the machine reads the list of recipients, never an event."""
-    (query,) = [statement for statement in granted(template, MACHINE_ROLE) if statement.actions == ["dynamodb:Query"]]
+@pytest.mark.parametrize("role", [MACHINE_ROLE, "GateFunctionRole"])
+def test_who_delivers_reads_only_of_whom_anything_is_held(template: Template, role: str):
+    """Of the table of what waits machine and gate read the list of recipients, never an event."""
+    (query,) = [statement for statement in granted(template, role) if statement.actions == ["dynamodb:Query"]]
     assert query.body["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [RECIPIENTS]}}
+
+
+def test_machine_reads_the_partition_that_its_role_names():
+    """The query of the definition is the one that the role's condition allows."""
     read = DEFINITION["States"]["Find Held Sequences"]["Parameters"]
     assert read["KeyConditionExpression"] == "pk = :recipients"
     assert read["ExpressionAttributeValues"] == {":recipients": {"S": RECIPIENTS}}
@@ -283,7 +295,7 @@ _LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 @pytest.mark.parametrize(
     ("function", "actions"),
     [
-        ("GateFunction", {"dynamodb:BatchGetItem"} | _HOLDING),
+        ("GateFunction", {"dynamodb:BatchGetItem", "dynamodb:Query"} | _HOLDING),
         ("SelectFunction", {"dynamodb:BatchGetItem"} | _HOLDING),
         ("ParkFunction", _HOLDING),
         ("RedriveFunction", _LOOKING | _LETTING_GO | {"dynamodb:PutItem"}),  # a discard is put on record
@@ -305,6 +317,38 @@ def test_functions_do_with_the_table_what_they_are_for_and_no_more(
     index = {"Fn::Sub": f"${{ParkedEventsTable.Arn}}/index/{OLDEST_FIRST}"}
     beside = [(one.actions[0], one.resources) for one in statements_of_table if one not in of_table]
     assert beside == ([("dynamodb:Query", [index])] if function == "SurveyFunction" else [])
+
+
+_CALLS = {
+    "batch_get_item": {"dynamodb:BatchGetItem"},
+    "delete_item": {"dynamodb:DeleteItem"},
+    "get_item": {"dynamodb:GetItem"},
+    "query": {"dynamodb:Query"},
+    "update_item": {"dynamodb:UpdateItem"},
+    "transact_write_items": _HOLDING | {"dynamodb:DeleteItem"},  # which of them, its actions decide
+}
+
+
+@pytest.mark.parametrize("function", ["GateFunction", "SelectFunction", "ParkFunction", "SurveyFunction"])
+def test_what_a_function_calls_is_what_its_role_allows(template: Template, function: str):
+    """Each does its work on a table in memory that notes the calls: a call without a permission fails on AWS alone."""
+    dynamodb = DynamoDBInMemory()
+    table = HeldEventsTable("held", dynamodb)
+    lane, withheld = lanes(["A", "B"]), entries(["C"])
+    for recipient in ("client", GATE):
+        table.hold(recipient, [entries(["A"])], PARKED, "Fault")
+    dynamodb.calls.clear()
+    counts = {"valid": 2, "rejected": 1, "behind": 0}
+    work: dict[str, Callable[[], object]] = {
+        "GateFunction": lambda: hold_at_gate({"lanes": lane, "withheld": withheld, "counts": counts}, table, True),
+        "SelectFunction": lambda: select({"client": "client", "lanes": lane}, table),
+        "ParkFunction": lambda: park({"client": "client", "lane": lane[0], "refused": None, "error": "Fault"}, table),
+        "SurveyFunction": lambda: survey(table, NOW),
+    }
+    work[function]()
+    allowed = {action for statement in granted(template, f"{function}Role") for action in statement.actions}
+    assert dynamodb.calls
+    assert [call for call in dynamodb.calls if not _CALLS[call] & allowed] == []
 
 
 def test_release_starts_this_machine_for_these_clients(template: Template):
