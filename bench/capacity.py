@@ -107,7 +107,7 @@ def capacity(
             limit("Lambda", "lambda_concurrency", converters + validators),
             limit("starts", "express_starts", executions),
             limit("SQS queue", f"sqs_calls_{region}", executions * math.ceil(events / WAVE_SIZE)),
-            limit("parked reads", "partition_read_units", executions),
+            limit("reads of what is held", "partition_read_units", executions),
             limit("SSM", "parameter_reads", shards / _REGISTRATIONS_SECONDS),
         ],
     )

@@ -26,9 +26,11 @@ _OF_THE_VALIDATOR = ("jsonschema_rs", "aws_lambda_powertools")
 _CLIENTS = {
     "ConverterFunction": ("ssm", "stepfunctions"),
     "ValidatorFunction": (),
+    "GateFunction": ("dynamodb",),
     "SelectFunction": ("dynamodb",),
     "ParkFunction": ("dynamodb",),
     "RedriveFunction": ("ssm", "dynamodb", "sqs"),
+    "ReleaseFunction": ("ssm", "stepfunctions", "dynamodb"),
     "SurveyFunction": ("dynamodb", "s3"),
 }
 
@@ -119,6 +121,8 @@ def _environment(package: Path) -> dict[str, str]:
         "CLIENTS_PATH": "/mark-event-queue/clients",
         "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:bench",
         "PARKED_EVENTS_TABLE": "bench",
+        "SCHEMAS_FOLDER": str(stack.SCHEMAS),
+        "REJECTED_EVENTS": "HoldMark",
         "UNDELIVERED_RECORDS_BUCKET": "bench",
     }
 

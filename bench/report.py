@@ -77,7 +77,7 @@ def calls(counted: Sequence[Counted]) -> list[dict[str, Any]]:
              _two(one.calls.total / one.events), of_the_original(1, one.clients), one.chain)
             for one in counted
         ],
-        "all: calls of SQS, and per batch the execution's start, the validator and one read of what is parked.",
+        "all: calls of SQS, and per batch the execution's start, the validator and one read of what is held.",
         "floor: ceil(events / 10) × (clients + 1) calls of SQS. original: calls per event of that pattern,",
         "reckoned, and counted for 3 clients (end to end).",
         "chain: the most calls of the execution that wait for one another, read from its history.",
