@@ -34,7 +34,7 @@ from mark_event_queue.parking.parking import select
 from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, conclude, describe, list_lanes, redrive_lane
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.validator.validation import validate
-from tests.builders import NOW, client, item, record
+from tests.builders import NOW, Item, client, item, record
 from tests.fakes import HeldEventsInMemory, QueueInMemory, VerdictContract
 
 # Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
@@ -196,10 +196,15 @@ def _assert_within_limits(records: list[dict[str, Any]], clients: Sequence[dict[
 
 
 def _record_of(number: int, size: int, filler: str, marks: int) -> dict[str, Any]:
-    """Return a record whose item takes about `size` bytes in the table."""
+    """Return a record of a replay whose item takes about `size` bytes in the table."""
     whole = item(number, f"M {number % marks}")
     bare = len(convert(record(whole)).body)
-    return record(whole | {"unknown": {"S": filler * (max(0, size - bare) // len(filler.encode()))}}, number)
+    return _replayed(filler * (max(0, size - bare) // len(filler.encode())), number, whole)
+
+
+def _replayed(text: str, number: int = 1, image: Item | None = None) -> dict[str, Any]:
+    """Return a record of a replay, whose events take the most."""
+    return record((image or item(number, "M 0")) | {"unknown": {"S": text}}, number) | {"late": True}
 
 
 def _small_record(number: int, marks: int) -> dict[str, Any]:
@@ -291,8 +296,8 @@ def test_an_event_that_just_fits_fits_every_state(kind, filler):
     """The largest event that keeps its body leaves room for whatever the states add to it."""
     clients = _clients(1)
     empty = cost(convert(_record_of(1, 0, filler, 1)))
-    grown = cost(convert(record(item(1, "M 0") | {"unknown": {"S": filler}}))) - empty
-    largest = record(item(1, "M 0") | {"unknown": {"S": filler * ((budget(clients) - empty) // grown - 10)}})
+    grown = cost(convert(_replayed(filler))) - empty
+    largest = _replayed(filler * ((budget(clients) - empty) // grown - 10))
 
     (batch,) = _assert_within_limits([largest], clients, kind)
 
@@ -359,10 +364,16 @@ def test_the_largest_event_that_is_promised_is_delivered_whoever_registers(fille
         assert LARGEST_EVENT_BYTES - grown < len(event.body) <= LARGEST_EVENT_BYTES
 
 
-@given(st.integers(0, 60), st.text(min_size=1, max_size=150), st.text(max_size=60), st.sampled_from(_FILLERS))
-def test_no_event_takes_more_in_any_shape_than_it_costs(size, mark, identity, filler):
+@given(
+    st.integers(0, 60),
+    st.text(min_size=1, max_size=150),
+    st.text(max_size=60),
+    st.sampled_from(_FILLERS),
+    st.booleans(),
+)
+def test_no_event_takes_more_in_any_shape_than_it_costs(size, mark, identity, filler, late):
     """As an input, as the entry of a wave and as a withheld event with one violation, an event is below its cost."""
-    event = convert(record(item(1, mark, eventId={"S": identity}, unknown={"S": filler * size})))
+    event = convert(record(item(1, mark, eventId={"S": identity}, unknown={"S": filler * size})) | {"late": late})
 
     shapes = [event.as_input()]
     for violations in ([], [_LONGEST_VIOLATION]):

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
-from mark_event_queue.domain.held import mark_of, number_of, violations_of
+from mark_event_queue.domain.events import LATE
+from mark_event_queue.domain.held import is_late, mark_of, number_of, violations_of
 from mark_event_queue.domain.lanes import Entry
 
 # DynamoDB API Reference, TransactWriteItems: 100 actions and 4 MB, of which the events of one
@@ -282,6 +283,7 @@ def item_of(recipient: str, entry: Entry) -> Values:
         "sequenceNumber": {"S": number_of(entry)},
         "body": {"S": entry["MessageBody"]},
         "heldAt": {"S": now()},
+        **({"late": {"S": LATE}} if is_late(entry) else {}),
         **broken,
     }
 

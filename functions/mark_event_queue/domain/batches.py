@@ -13,6 +13,9 @@ from mark_event_queue.domain.events import Event, carries_event, convert, withou
 # a rejected event with one violation of the longest path (400). Its share of wave, lane: 20.
 _EVENT_OVERHEAD_BYTES = 420
 
+# The attribute of a late event, as the entry of a wave has it.
+_LATE_BYTES = 60
+
 
 class Timing(NamedTuple):
     """When the application's own stores have to have a batch, and when its clients, in seconds after its start.
@@ -54,7 +57,7 @@ def cost(event: Event) -> int:
     """
     texts = _quoted_length(event.body) + len(event.sequence_number) + 4 * len(event.unfit)
     ids = 3 * len(quoted(event.event_id)) + 2 * len(event.group_id) + len(quoted(event.mark))
-    return texts + ids + _EVENT_OVERHEAD_BYTES
+    return texts + ids + _EVENT_OVERHEAD_BYTES + (_LATE_BYTES if event.late else 0)
 
 
 def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:

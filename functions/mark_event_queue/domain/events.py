@@ -18,6 +18,9 @@ _IDENTIFIER_LENGTH = 128
 _SEQUENCE_NUMBER_DIGITS = 40
 _VIEWS_WITHOUT_IMAGE = ("KEYS_ONLY", "OLD_IMAGE")
 _REASON_LENGTH = 200
+LATE = "true"
+"""What the message attribute `late` says; other events do not have it."""
+
 HASHED = "%sha256:"
 """What an identifier begins with whose text would have been too long for SQS; no percent-encoding begins so."""
 _UNSAFE = re.compile(f"[^{re.escape((ascii_letters + digits + punctuation).replace('%', ''))}]")
@@ -28,7 +31,8 @@ class Event(NamedTuple):
 
     `event_id` is the event's own id wherever SQS allows that as a de-duplication id. `sequence_number`
     is 40 digits wide, so that texts compare as the numbers do; `checkpoint` is the same as the stream
-    spells it. `unfit` says why the record could not become an event; validation quarantines it.
+    spells it. `unfit` says why the record could not become an event; validation quarantines it. `late`:
+    a replay brings it when later events of its mark may have been delivered already.
     """
 
     event_id: str
@@ -38,6 +42,7 @@ class Event(NamedTuple):
     body: str
     unfit: str = ""
     checkpoint: str = ""
+    late: bool = False
 
     def as_input(self) -> dict[str, str]:
         """Return the event in the shape that the state machine's input names."""
@@ -50,6 +55,8 @@ class Event(NamedTuple):
         }
         if self.unfit:
             shape["unfit"] = self.unfit
+        if self.late:
+            shape["late"] = LATE
         return shape
 
 
@@ -80,7 +87,8 @@ def convert(record: Mapping[str, Any]) -> Event:
     except (NotAnAttributeError, RecursionError) as error:
         body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
     deduplication_id = to_deduplication_id(event_id or checkpoint)
-    return Event(deduplication_id, mark, group_id, _widened(checkpoint), body, unfit, checkpoint)
+    late = record.get("late") is True
+    return Event(deduplication_id, mark, group_id, _widened(checkpoint), body, unfit, checkpoint, late)
 
 
 def _missing(event_id: str, checkpoint: str) -> str:

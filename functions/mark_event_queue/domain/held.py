@@ -58,6 +58,11 @@ def number_of(entry: Entry) -> str:
     return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
 
 
+def is_late(entry: Entry) -> bool:
+    """Tell whether the event that an entry carries came by a replay, behind later events of its mark."""
+    return "late" in entry["MessageAttributes"]
+
+
 def violations_of(entry: Entry) -> str:
     """Return the rules that an entry withheld at the gate breaks, as JSON text: a list, empty if it breaks none."""
     if "Unfit" in entry:

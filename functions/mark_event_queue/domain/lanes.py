@@ -15,15 +15,13 @@ Lane = dict[str, Any]
 
 def entry_of(event: Mapping[str, Any]) -> Entry:
     """Return the SendMessageBatch entry of an event; the planner gives it its Id."""
+    names = ("eventId", "sequenceNumber", "late") if "late" in event else ("eventId", "sequenceNumber")
     return {
         "Id": "0",
         "MessageBody": event["body"],
         "MessageGroupId": event["groupId"],
         "MessageDeduplicationId": event["eventId"],
-        "MessageAttributes": {
-            "eventId": {"DataType": "String", "StringValue": event["eventId"]},
-            "sequenceNumber": {"DataType": "String", "StringValue": event["sequenceNumber"]},
-        },
+        "MessageAttributes": {name: {"DataType": "String", "StringValue": event[name]} for name in names},
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mark_event_queue.domain.batches import split
 from mark_event_queue.domain.events import Event
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, mark_of, number_of
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, is_late, mark_of, number_of
 from mark_event_queue.domain.lanes import Entry
 
 _EVENTS_PER_READ = 20
@@ -160,4 +160,5 @@ def _event(entry: Entry) -> Event:
         sequence_number=number_of(entry),
         body=entry["MessageBody"],
         unfit=entry.get("Unfit", ""),
+        late=is_late(entry),
     )
