@@ -57,7 +57,7 @@ format: install ## Bring the code into shape
 	@$(RUN) -m ruff format .
 
 lock: install ## Lock the dependencies anew (pyproject.toml, functions/requirements.in)
-	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev pyproject.toml --output-file requirements-dev.txt
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev pyproject.toml functions/requirements.in --output-file requirements-dev.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade functions/requirements.in --output-file functions/requirements.txt
 
 # What a Python that is too old can still read.

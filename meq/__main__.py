@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from meq import clients, redrive, release, replay, status
-from meq.errors import KNOWN, NothingHeldError, OperatorError, explain
+from mark_event_queue.domain.held import GATE
+from meq import clients, redrive, replay, status
+from meq.errors import KNOWN, NothingHeldError, explain
 from meq.held import HeldEvents
-from meq.options import common, of_a_stack, with_json
+from meq.options import common, of_a_recipient, of_a_stack, with_json
 from meq.output import show
 from meq.progress import Progress
 from meq.stack import Stack
@@ -57,7 +58,8 @@ def commands(context: click.Context) -> None:
     """See what waits in a stack of mark-event-queue, and bring it back.
 
     Events that a client's queue does not accept are held for that client, with all later events of the same mark
-    (the registration number that an event is about), so that their order stays. They wait for a redrive.
+    (the registration number that an event is about), so that their order stays. They wait for a redrive. Events that
+    break the contract are held at the gate, for everybody, in the same way. They wait for a release.
 
     Every command works on the stack that --stack, --region and --profile name, before the command or behind it.
     """
@@ -65,21 +67,44 @@ def commands(context: click.Context) -> None:
 
 
 @commands.command()
-@click.option("--client", metavar="CLIENT", help="Only what is held for this client.")
+@of_a_recipient
 @click.option("--mark", type=_Mark(), help="Only what is held of this mark.")
 @with_json
 @of_a_stack
-def held(stack: Stack, client: str | None, mark: str | None, as_json: bool) -> None:
+def held(stack: Stack, recipient: str | None, mark: str | None, as_json: bool) -> None:
     """List what is held: for whom, since when and why.
 
     No names, addresses or other contents of events are shown. A mark is printed so that it can be pasted behind
     --mark; one with characters that cannot be shown is printed as a JSON string, in quotes.
     """
-    table = HeldEvents(stack)
-    found = list(table.all(client, mark))
-    if client and not found:
-        registered = {one.name for one in clients.registrations(stack)}
-        clients.demand_known(client, registered | set(table.recipients()))
+    found = list(HeldEvents(stack).all(recipient, mark))
+    if recipient and not found:
+        _demand_known(stack, recipient)
+    show(found, as_json)
+
+
+@commands.command(name="show")
+@click.argument("event_id", required=False)
+@of_a_recipient
+@click.option("--mark", type=_Mark(), required=True, help="Of which mark.")
+@click.option("--body", is_flag=True, help="Also what the event holds: personal data.")
+@with_json
+@of_a_stack
+def show_event(stack: Stack, recipient: str | None, as_json: bool, **which: Any) -> None:
+    """Show one held event: the first of a mark, or EVENT_ID.
+
+    Its ids and times, the rules that it breaks, and why its mark is held. What the event holds is shown with --body
+    only.
+    """
+    if not recipient:
+        raise click.UsageError("Say where it is held: --gate, or --client CLIENT.")
+    try:
+        found = HeldEvents(stack).event(recipient, **which)
+    except NothingHeldError:
+        _demand_known(stack, recipient)
+        raise
+    if which["body"]:
+        click.echo("The body is personal data: names, addresses, telephone numbers. Keep no copy of it.", err=True)
     show(found, as_json)
 
 
@@ -111,44 +136,50 @@ def start_redrive(stack: Stack, client: str, mark: str | None, dry_run: bool, as
     Live events may keep arriving meanwhile. What the client's queue still refuses stays held, with what follows it.
     Ctrl-C ends the wait, not the redrive.
     """
-    _redrive(stack, redrive.Asked(client, mark, dry_run=dry_run), as_json)
+    _redrive(stack, redrive.Asked(clients.no_gate(client), mark, dry_run=dry_run), as_json)
 
 
 @commands.command()
-@click.argument("client")
+@click.argument("client", required=False)
 @click.argument("mark", type=_Mark(), required=False)
+@click.option("--gate", is_flag=True, help="Of what is held at the gate; then there is no CLIENT.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, for the record.")
 @click.option("--by", metavar="NAME", help="Who gives it up, for the record; else the user of this machine.")
-@click.option("--all", "everything", is_flag=True, help="All that is held of MARK; without a MARK, of CLIENT.")
+@click.option("--all", "everything", is_flag=True, help="All that is held of MARK; without a MARK, all there.")
 @click.option("--dry-run", is_flag=True, help="Only tell what it would do.")
 @with_json
 @of_a_stack
-def discard(stack: Stack, client: str, mark: str | None, as_json: bool, **asked: Any) -> None:
+def discard(stack: Stack, client: str | None, gate: bool, as_json: bool, **asked: Any) -> None:
     """Give up the first event held of MARK for CLIENT, on record.
 
-    CLIENT never gets what is given up; what follows it is delivered. Who gave up which event, why and when stays on
-    record; the event itself stays in the producer's table.
+    CLIENT never gets what is given up, and with --gate nobody does: meq discard --gate MARK. What follows it is
+    delivered. Who gave up which event, why and when stays on record; the event itself stays in the producer's table.
     """
-    if not (mark or asked["everything"]):
+    recipient = GATE if gate else client and clients.no_gate(client)
+    if not recipient:
+        raise click.UsageError("Say whose event is to be given up: CLIENT, or --gate.")
+    if gate and asked["mark"]:
+        raise click.UsageError("Say either CLIENT MARK, or --gate MARK.")
+    if gate and client is not None:
+        asked["mark"] = _Mark().convert(client, None, click.get_current_context())
+    if not (asked["mark"] or asked["everything"]):
         raise click.UsageError("Say of which MARK the first event is to be given up, or --all.")
     asked["by"] = asked["by"] or _user()
-    _redrive(stack, redrive.Asked(client, mark, discard=True, **asked), as_json)
+    _redrive(stack, redrive.Asked(recipient, discard=True, **asked), as_json)
 
 
 @commands.command(name="release")
+@click.option("--mark", type=_Mark(), help="Only the events of this mark.")
+@click.option("--dry-run", is_flag=True, help="Only tell what it would take.")
 @with_json
 @of_a_stack
-def start_release(stack: Stack, as_json: bool) -> None:
-    """Deliver quarantined events that the contract allows by now.
+def start_release(stack: Stack, mark: str | None, dry_run: bool, as_json: bool) -> None:
+    """Deliver what is held at the gate, if the contract allows it by now.
 
-    What still breaks the contract stays in quarantine, with all later quarantined events of its mark.
+    The deployed contract judges each event anew. Live events may keep arriving meanwhile. Of a mark with an event
+    that still breaks the contract, that event stays held, and all behind it. Ctrl-C ends the wait, not the release.
     """
-    with Progress(sys.stderr) as tell:
-        outcome = release.release(stack, tell)
-    if outcome.interrupted:
-        click.echo("Interrupted. What is not told of as released stays in quarantine: run meq release again.", err=True)
-    show(outcome, as_json)
-    _end(outcome.done)
+    _redrive(stack, redrive.Asked(GATE, mark, dry_run=dry_run), as_json)
 
 
 @commands.command(name="replay")
@@ -157,9 +188,10 @@ def start_release(stack: Stack, as_json: bool) -> None:
 def start_replay(stack: Stack, as_json: bool) -> None:
     """Deliver the records that the stream gave up.
 
-    After 22 hours the stream writes them to a bucket. They are delivered from there, the oldest first. Objects of the
-    bucket that hold no such records are named, left where they are, and passed over. An object whose records cannot
-    be delivered ends the replay, since later ones must not overtake it.
+    After 22 hours the stream writes them to a bucket. They are delivered from there, in the order of the stream. Those
+    whose mark has later events that were delivered meanwhile are late: they are told of, and tell their clients.
+    Objects of the bucket that hold no such records are named, left where they are, and passed over. An object whose
+    records cannot be delivered ends the replay, since later ones must not overtake it.
     """
     with Progress(sys.stderr) as tell:
         outcome = replay.replay(stack, tell)
@@ -176,20 +208,18 @@ def start_replay(stack: Stack, as_json: bool) -> None:
 def _redrive(stack: Stack, asked: redrive.Asked, as_json: bool) -> None:
     redrive.check(stack, asked)
     execution_arn = redrive.start(stack, asked)
-    goes_on = (
-        f"It goes on in Step Functions: {execution_arn}\n"
-        f"Look at it: aws stepfunctions describe-execution --execution-arn {execution_arn}\n"
-        f"Stop it: aws stepfunctions stop-execution --execution-arn {execution_arn}"
-    )
-    try:
-        with Progress(sys.stderr) as tell:
-            outcome = redrive.wait(stack, asked, execution_arn, tell)
-    except KNOWN as error:
-        raise OperatorError(f"{explain(error)}\n{goes_on}") from error
-    if outcome.status == redrive.RUNNING:
-        click.echo(f"Interrupted. {goes_on}", err=True)
+    with Progress(sys.stderr) as tell:
+        outcome = redrive.wait(stack, asked, execution_arn, tell)
+    if isinstance(outcome, redrive.Redriven) and outcome.status == redrive.RUNNING:
+        click.echo(f"Interrupted. {redrive.goes_on(outcome.execution_arn)}", err=True)
     show(outcome, as_json)
     _end(outcome.done)
+
+
+def _demand_known(stack: Stack, recipient: str) -> None:
+    if recipient != GATE:
+        registered = {one.name for one in clients.registrations(stack)}
+        clients.demand_known(recipient, registered | set(HeldEvents(stack).recipients()))
 
 
 def _user() -> str:

@@ -1,19 +1,34 @@
-"""What is held, for whom, since when and why. No bodies of events are read."""
+"""What is held, for whom, since when and why. The body of an event is read for `show` alone, if it is asked for."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.adapters.held_events import RECIPIENTS
+from mark_event_queue.adapters.held_writes import key, recipient_key, sequence_key
+from mark_event_queue.domain.events import to_deduplication_id, to_group_id
+from mark_event_queue.domain.held import GATE
+from meq.errors import NothingHeldError
 from meq.stack import Stack
-from meq.text import alike, mark_of
+from meq.text import alike, quoted, safe
 
 _Item = dict[str, str]
+
+_WITHOUT_BODY = "eventId, sequenceNumber, heldAt, violations, unfit, late"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that an event breaks, and where in it."""
+
+    path: str
+    rule: str
 
 
 @dataclass(frozen=True)
 class Held:
-    """What is held of a mark for a recipient."""
+    """What is held of a mark for a recipient; the violations are those of the first event."""
 
     recipient: str
     mark: str
@@ -21,72 +36,138 @@ class Held:
     since: str
     reason: str
     first_event_id: str | None
-    violations: list[str]
+    violations: list[Violation]
+    error: str
+
+
+@dataclass(frozen=True)
+class HeldEvent:
+    """A held event. Its body is personal data, and there only if it was asked for."""
+
+    recipient: str
+    mark: str
+    event_id: str
+    sequence_number: str
+    held_at: str | None
+    late: bool
+    violations: list[Violation]
+    unfit: str | None
+    reason: str
+    error: str
+    body: str | None
 
 
 class HeldEvents:
-    """What the table of a stack holds."""
+    """What the table of a stack holds; its calls grow with the pages of what is listed."""
 
     def __init__(self, stack: Stack) -> None:
         self._name = stack.output("ParkedEventsTableName")
         self._table = stack.client("dynamodb")
 
     def recipients(self) -> list[str]:
-        """Return those for whom anything may be held."""
-        return [item["sk"] for item in self._query("CLIENTS")]
+        """Return those for whom anything may be held, the gate first."""
+        names = [item["sk"] for item in self._query(RECIPIENTS)]
+        return sorted(names, key=lambda name: (name != GATE, name))
 
     def all(self, recipient: str | None = None, mark: str | None = None) -> Iterator[Held]:
         """Yield what is held, by recipient and mark; of one recipient or mark if asked."""
         for name in [recipient] if recipient else self.recipients():
             for sequence in self._sequences(name, mark):
-                yield self._held(name, sequence)
+                yield _held(name, sequence)
+
+    def event(self, recipient: str, mark: str, event_id: str | None = None, body: bool = False) -> HeldEvent:
+        """Return the first event that is held of a mark, or the one of this id.
+
+        Raises:
+            NothingHeldError: nothing of the mark is held, or no such event of it.
+        """
+        sequence = next(self.all(recipient, mark), None)
+        if not sequence:
+            raise NothingHeldError(self.nothing(recipient, mark))
+        names = f"{_WITHOUT_BODY}, body" if body else _WITHOUT_BODY
+        found = self._query(sequence_key(recipient, to_group_id(mark)), ProjectionExpression=names)
+        # What sends events shortens ids that SQS would not take: an id as the producer wrote it is found, too.
+        ids = {event_id, to_deduplication_id(event_id)} if event_id else set()
+        item = next((one for one in found if not ids or one["eventId"] in ids), None)
+        if not item:
+            which = f"The event {safe(event_id)}" if event_id else "No event"
+            told = "is not held of" if event_id else "is left of"
+            raise NothingHeldError(f"{which} {told} the mark {quoted(mark)} {whose(recipient)}.")
+        return HeldEvent(
+            recipient=recipient,
+            mark=sequence.mark,
+            event_id=item["eventId"],
+            sequence_number=item["sequenceNumber"],
+            held_at=item.get("heldAt"),
+            late="late" in item,
+            violations=_violations(item),
+            unfit=item.get("unfit"),
+            reason=sequence.reason,
+            error=sequence.error,
+            body=item.get("body"),
+        )
 
     def holds(self, recipient: str, mark: str | None = None) -> bool:
         """Tell whether anything of this mark, or of any, is held for a recipient."""
         return next(self._sequences(recipient, mark), None) is not None
 
-    def marks_like(self, recipient: str, mark: str) -> list[str]:
-        """Return marks held for a recipient that differ from this one only in case and spaces."""
-        found = (_mark(sequence) for sequence in self._sequences(recipient, None))
-        return [one for one in found if alike(one) == alike(mark)]
+    def nothing(self, recipient: str, mark: str | None) -> str:
+        """Return what to say of a recipient, or of a mark, of which nothing is held: perhaps another one was meant."""
+        if not mark:
+            return f"Nothing is held {whose(recipient)}."
+        marks = (sequence["mark"] for sequence in self._sequences(recipient, None))
+        like = [quoted(one) for one in marks if alike(one) == alike(mark)]
+        hint = f" Did you mean {' or '.join(like)}?" if like else " See: meq held."
+        return f"Nothing of the mark {quoted(mark)} is held {whose(recipient)}.{hint}"
 
     def left(self, recipient: str, mark: str | None = None) -> int:
-        """Return how many events of a mark are held for a recipient; for no mark, of how many marks any are."""
-        pk = f"SEQUENCE#{recipient}#{to_group_id(mark)}" if mark else f"CLIENT#{recipient}"
-        return sum(page["Count"] for page in self._pages(pk, Select="COUNT"))
+        """Return how many events of a mark, or of all, are held for a recipient: a number that is kept, one read."""
+        place = (recipient_key(recipient), to_group_id(mark)) if mark else (RECIPIENTS, recipient)
+        return max(0, int((self._get(*place) or {}).get("events", 0)))
 
     def _sequences(self, recipient: str, mark: str | None) -> Iterator[_Item]:
-        yield from self._query(f"CLIENT#{recipient}", group_id=to_group_id(mark) if mark else "")
+        if not mark:
+            yield from self._query(recipient_key(recipient))
+        elif sequence := self._get(recipient_key(recipient), to_group_id(mark)):
+            yield sequence
 
-    def _held(self, recipient: str, sequence: _Item) -> Held:
-        events, first = 0, None
-        for event in self._query(f"SEQUENCE#{recipient}#{sequence['sk']}", ProjectionExpression="eventId, mark"):
-            events, first = events + 1, first or event
-        return Held(
-            recipient=recipient,
-            mark=sequence.get("mark") or (first or {}).get("mark") or _mark(sequence),
-            events=events,
-            since=sequence["parkedSince"],
-            reason=sequence["error"],
-            first_event_id=first["eventId"] if first else None,
-            violations=[],
-        )
+    def _get(self, pk: str, sk: str) -> _Item | None:
+        answer = self._table.get_item(TableName=self._name, Key=key(pk, sk), ConsistentRead=True)
+        return _plain(answer["Item"]) if "Item" in answer else None
 
-    def _query(self, pk: str, group_id: str = "", **options: Any) -> Iterator[_Item]:
-        for page in self._pages(pk, group_id, **options):
-            for item in page["Items"]:
-                yield {name: next(iter(value.values())) for name, value in item.items()}
-
-    def _pages(self, pk: str, group_id: str = "", **options: Any) -> Any:
-        values = {":pk": {"S": pk}} | ({":sk": {"S": group_id}} if group_id else {})
-        return self._table.get_paginator("query").paginate(
+    def _query(self, pk: str, **options: Any) -> Iterator[_Item]:
+        pages = self._table.get_paginator("query").paginate(
             TableName=self._name,
-            KeyConditionExpression="pk = :pk AND sk = :sk" if group_id else "pk = :pk",
-            ExpressionAttributeValues=values,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
             ConsistentRead=True,
             **options,
         )
+        for page in pages:
+            yield from map(_plain, page["Items"])
 
 
-def _mark(sequence: _Item) -> str:
-    return sequence.get("mark") or mark_of(sequence["sk"])
+def whose(recipient: str) -> str:
+    """Return for whom, or where, something is held."""
+    return "at the gate" if recipient == GATE else f"for {safe(recipient)}"
+
+
+def _held(recipient: str, sequence: _Item) -> Held:
+    return Held(
+        recipient=recipient,
+        mark=sequence["mark"],
+        events=int(sequence["events"]),
+        since=sequence["since"],
+        reason=sequence["reason"],
+        first_event_id=sequence.get("firstEventId") or None,
+        violations=_violations(sequence),
+        error=sequence["error"],
+    )
+
+
+def _violations(item: _Item) -> list[Violation]:
+    return [Violation(one["path"], one["rule"]) for one in json.loads(item.get("violations", "[]"))]
+
+
+def _plain(item: dict[str, dict[str, str]]) -> _Item:
+    return {name: next(iter(value.values())) for name, value in item.items()}

@@ -10,6 +10,8 @@ import botocore.session
 import click
 from botocore.exceptions import ProfileNotFound
 
+from mark_event_queue.domain.held import GATE
+from meq.clients import no_gate
 from meq.errors import OperatorError
 from meq.stack import Stack
 from meq.text import listed, near, safe
@@ -43,6 +45,19 @@ def of_a_stack(command: _Command) -> _Command:
         return command(_stack(click.get_current_context().ensure_object(dict)), **options)
 
     return common(with_stack)
+
+
+def of_a_recipient(command: _Command) -> _Command:
+    """Accept --client or --gate, and hand the command the recipient that they name, or None."""
+
+    @wraps(command)
+    def with_recipient(client: str | None, gate: bool, **options: Any) -> Any:
+        if client and gate:
+            raise click.UsageError("Say either --client or --gate.")
+        return command(recipient=GATE if gate else client and no_gate(client), **options)
+
+    gate = click.option("--gate", is_flag=True, help="What is held at the gate, for everybody.")
+    return click.option("--client", metavar="CLIENT", help="What is held for this client.")(gate(with_recipient))
 
 
 def with_json(command: _Command) -> _Command:

@@ -8,15 +8,18 @@ from typing import Any
 
 import click
 
+from mark_event_queue.domain.held import GATE
 from meq.clients import Registration
-from meq.held import Held
+from meq.held import Held, HeldEvent, Violation, whose
 from meq.redrive import RUNNING, Redriven, WouldRedrive
-from meq.release import Released
 from meq.replay import Replayed
 from meq.status import Status
 from meq.text import many, quoted, safe
 
 _NUMBERS = "events", "marks"
+
+_ROWS = 100
+"""How many of those that stay are told of one by one."""
 
 
 def show(data: Any, as_json: bool) -> None:
@@ -50,11 +53,46 @@ def _(data: list) -> list[str]:  # type: ignore[type-arg]  # singledispatch take
 
 def _held(found: Sequence[Held]) -> list[str]:
     rows = [
-        (one.recipient, quoted(one.mark), str(one.events), one.since, one.reason, one.first_event_id or "none left")
+        (
+            one.recipient,
+            quoted(one.mark),
+            str(one.events),
+            one.since,
+            one.reason,
+            one.first_event_id or "not known" if one.events else "none left",
+            _why(one),
+        )
         for one in found
     ]
     total = f"Held: {many(sum(one.events for one in found), 'event')} of {many(len(found), 'sequence')}."
-    return [*_table(("recipient", "mark", "events", "since", "reason", "first event"), rows), total]
+    return [*_table(("recipient", "mark", "events", "since", "reason", "first event", "why"), rows), total]
+
+
+def _why(one: Held) -> str:
+    """Return the rules that the first event breaks, or else the error."""
+    return _rules(one.violations) or one.error
+
+
+def _rules(violations: Iterable[Violation]) -> str:
+    return "; ".join(f"{one.path} {one.rule}".strip() for one in violations)
+
+
+@_text.register
+def _(data: HeldEvent) -> list[str]:
+    rows = [
+        ("recipient", data.recipient),
+        ("mark", quoted(data.mark)),
+        ("event", data.event_id),
+        ("sequence number", data.sequence_number),
+        ("held at", data.held_at or "not known"),
+        ("late", "yes" if data.late else ""),
+        ("reason", data.reason),
+        ("error of the mark", data.error),
+        ("breaks", _rules(data.violations)),
+        ("unfit", data.unfit or ""),
+        ("body", data.body or ""),
+    ]
+    return [f"{name:<18} {safe(text)}" for name, text in rows if text]
 
 
 def _registrations(found: Sequence[Registration]) -> list[str]:
@@ -64,7 +102,7 @@ def _registrations(found: Sequence[Registration]) -> list[str]:
 
 @_text.register
 def _(data: Status) -> list[str]:
-    rows = [(one.recipient, "" if one.marks is None else str(one.marks), str(one.events)) for one in data.held]
+    rows = [(one.recipient, str(one.marks), str(one.events)) for one in data.held]
     held = _table(("recipient", "marks", "events"), rows) if rows else ["Nothing is held."]
     problems = (
         f", of which {data.clients_with_a_problem} get nothing (meq clients)" if data.clients_with_a_problem else ""
@@ -78,11 +116,15 @@ def _(data: Status) -> list[str]:
 
 @_text.register
 def _(data: WouldRedrive) -> list[str]:
-    rows = [(quoted(one.mark), str(one.events), one.since, one.reason) for one in data.sequences]
-    more = ["… and more sequences than these."] if data.more_sequences else []
+    rows = [(quoted(one.mark), str(one.events), one.since, one.reason, one.error) for one in data.sequences]
+    more = [f"… and {many(data.more_sequences, 'sequence')} more."] if data.more_sequences else []
     discard = many(data.would_discard, "event")
-    would = f"Would discard {discard} and redrive {data.would_redrive} for {safe(data.recipient)}."
-    return [*_table(("mark", "events", "since", "reason"), rows), *more, would]
+    would = f"Would discard {discard} and deliver {data.would_deliver} {_to(data.recipient)}."
+    return [*_table(("mark", "events", "since", "reason", "error"), rows), *more, would]
+
+
+def _to(recipient: str) -> str:
+    return "to everybody, where the contract allows it" if recipient == GATE else f"to {safe(recipient)}"
 
 
 @_text.register
@@ -94,33 +136,32 @@ def _(data: Redriven) -> list[str]:
             f"{data.status}: {safe('; '.join(data.errors))}",
             f"What is not delivered stays. See {data.execution_arn}",
         ]
-    lines = [f"Delivered {many(data.delivered, 'event')} to {safe(data.recipient)}."]
+    at_gate = data.recipient == GATE
+    lines = [f"Discarded {many(data.discarded, 'event')}."] if data.discarded else []
+    lines.append(f"Delivered {many(data.delivered, 'event')} to {'everybody' if at_gate else safe(data.recipient)}.")
     if data.errors:
-        lines.append(f"Still held: {many(data.stopped_sequences or 0, 'sequence')} ({safe(', '.join(data.errors))}).")
+        stopped = many(data.stopped_sequences or 0, "sequence")
+        lines.append(f"Stopped: {stopped} ({safe(', '.join(data.errors))}). Still held {whose(data.recipient)}:")
+        rows = [(quoted(one.mark), str(one.events), _why(one)) for one in data.still_held]
+        lines += _table(("mark", "events", "why"), rows[:_ROWS])
+        lines += [f"… and {many(len(rows) - _ROWS, 'sequence')} more: meq held"] if len(rows) > _ROWS else []
     elif data.nothing_held:
-        lines.append(f"Nothing is held for {safe(data.recipient)} any more.")
+        lines.append(f"Nothing is held {whose(data.recipient)} any more.")
     return lines
 
 
 @_text.register
 def _(data: Replayed) -> list[str]:
     lines = [f"Delivered {many(one.records, 'record')} of {quoted(one.key)}." for one in data.delivered]
+    lines += [f"Late: {many(one.records, 'record')} of {quoted(one.mark)}, behind later events." for one in data.late]
+    if data.table_problem:
+        lines.append(f"All of it counts as late, for the table of the events cannot be read: {data.table_problem}")
     lines += [f"Passed over {quoted(one.key)}, which stays: it {one.problem}." for one in data.passed_over]
     if data.stopped_at:
         lines.append(f"Stopped at {quoted(data.stopped_at.key)}, which stays: {data.stopped_at.problem}.")
     if data.remaining:
         return [*lines, f"Still in the bucket: {many(data.remaining, 'object')}."]
     return lines or ["There is nothing to replay."]
-
-
-@_text.register
-def _(data: Released) -> list[str]:
-    return [
-        f"Released {many(data.released, 'event')}; {len(data.staying)} stay in quarantine.",
-        *(f"  {safe(one.event_id)} of {quoted(one.mark)} stays." for one in data.staying),
-        *(f"  Message {safe(one)} is no quarantined event; it was passed over." for one in data.unreadable),
-        *(f"  {safe(complaint)}" for complaint in data.left_out),
-    ]
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

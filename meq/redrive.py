@@ -1,4 +1,4 @@
-"""Redrives and discards: asks the redrive state machine for them, and tells what came of it."""
+"""Redrives, releases and discards: asks the redrive state machine for them, and tells what came of it."""
 
 import json
 import time
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from mark_event_queue.domain.held import GATE
 from meq.clients import demand_known, registrations
-from meq.errors import NothingHeldError, OperatorError
-from meq.held import HeldEvents
+from meq.errors import KNOWN, NothingHeldError, OperatorError, explain
+from meq.held import Held, HeldEvents
 from meq.stack import Stack
-from meq.text import many, mark_of, quoted, safe
+from meq.text import many, safe
 
 RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 
@@ -20,7 +21,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a redrive."""
+    """What is asked of a redrive; one of the gate is a release."""
 
     recipient: str
     mark: str | None = None
@@ -32,27 +33,32 @@ class Asked:
 
     @property
     def sends(self) -> bool:
-        """Whether anything can be left to send, for which the client has to be registered."""
+        """Whether anything can be left to send, for which a client has to be registered."""
         return not self.dry_run and not (self.discard and self.everything)
 
     def as_input(self) -> dict[str, Any]:
         """Return the input of the state machine."""
+        at_gate = self.recipient == GATE
+        recipient: dict[str, Any] = {"gate": True} if at_gate else {"client": self.recipient}
         mark = {"mark": self.mark} if self.mark else {}
         record = {"by": self.by, "reason": self.reason, "all": self.everything} if self.discard else {}
-        action = "discard" if self.discard else "redrive"
-        return {"client": self.recipient, "action": action, "dryRun": self.dry_run} | mark | record
+        letting_go = "release" if at_gate else "redrive"
+        return recipient | {"action": "discard" if self.discard else letting_go, "dryRun": self.dry_run} | mark | record
 
 
 @dataclass(frozen=True)
 class Redriven:
-    """What came of a redrive or a discard; its counts are known once it has succeeded."""
+    """What came of a redrive, a release or a discard; its counts are known once it has succeeded."""
 
     recipient: str
     mark: str | None
     status: str
+    sequences: int | None
     delivered: int | None
+    discarded: int | None
     stopped_sequences: int | None
     errors: list[str]
+    still_held: list[Held]
     nothing_held: bool | None
     execution_arn: str
 
@@ -70,19 +76,19 @@ class WouldSequence:
     events: int
     since: str
     reason: str
+    error: str
 
 
 @dataclass(frozen=True)
 class WouldRedrive:
-    """What a redrive or a discard would do: its first hundred sequences one by one."""
+    """What a redrive, a release or a discard would do: its first hundred sequences one by one, how many more."""
 
     recipient: str
     mark: str | None
     would_discard: int
-    would_redrive: int
+    would_deliver: int
     sequences: list[WouldSequence]
-    more_sequences: bool
-    status: ClassVar[str] = SUCCEEDED
+    more_sequences: int
     done: ClassVar[bool] = True
 
 
@@ -93,18 +99,11 @@ def check(stack: Stack, asked: Asked) -> None:
         OperatorError: there is no such client, or none that could be sent anything.
         NothingHeldError: nothing of it is held.
     """
-    recipient, table = asked.recipient, HeldEvents(stack)
-    registered = {one.name: one.problem for one in registrations(stack)}
-    demand_known(recipient, registered.keys() | set(table.recipients()))
-    if asked.sends and recipient not in registered:
-        raise OperatorError(
-            f"{safe(recipient)} has unsubscribed: there is no queue to deliver to. To give up what is held for it:\n"
-            f"meq discard {safe(recipient)} --all --reason …"
-        )
-    if asked.sends and (problem := registered[recipient]):
-        raise OperatorError(f"The registration of {safe(recipient)} {problem}: there is no queue to deliver to.")
-    if not table.holds(recipient, asked.mark):
-        raise NothingHeldError(_nothing_held(table, asked))
+    table = HeldEvents(stack)
+    if asked.recipient != GATE:
+        _check_client(stack, asked, table)
+    if not table.holds(asked.recipient, asked.mark):
+        raise NothingHeldError(table.nothing(asked.recipient, asked.mark))
 
 
 def start(stack: Stack, asked: Asked) -> str:
@@ -124,56 +123,86 @@ def wait(
     tell: Callable[[str], None] = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Redriven | WouldRedrive:
-    """Wait for the end of a redrive; return what came of it, or that it goes on (RUNNING) when Ctrl-C ends the wait."""
+    """Wait for the end of a redrive, over the executions that go on with it, and return what came of it.
+
+    Ctrl-C ends the wait: the answer says that it goes on (RUNNING).
+
+    Raises:
+        OperatorError: it goes on, and cannot be followed; the text says why, and where it is.
+    """
     machine, table = stack.client("stepfunctions"), HeldEvents(stack)
     try:
-        while (ended := machine.describe_execution(executionArn=execution_arn))["status"] == RUNNING:
-            left = table.left(asked.recipient, asked.mark)
-            tell(f"{safe(asked.recipient)}: {many(left, 'event' if asked.mark else 'mark')} still held")
-            pause(_POLL_SECONDS)
+        while True:
+            described = machine.describe_execution(executionArn=execution_arn)
+            output = json.loads(described.get("output") or "{}")
+            if "continuedBy" in output:
+                execution_arn = output["continuedBy"]
+            elif described["status"] == RUNNING:
+                left = many(table.left(asked.recipient, asked.mark), "event")
+                tell(f"{safe(asked.recipient)}: {left} still held")
+                pause(_POLL_SECONDS)
+            else:
+                return _came_to(table, asked, described, output, execution_arn)
     except KeyboardInterrupt:
-        return Redriven(asked.recipient, asked.mark, RUNNING, None, None, [], None, execution_arn)
-    status, output = str(ended["status"]), json.loads(ended.get("output") or "{}")
-    if status != SUCCEEDED:
-        problem = f"{ended.get('error', status)}: {_cause(ended.get('cause', ''))}"
-        return Redriven(asked.recipient, asked.mark, status, None, None, [problem], None, execution_arn)
-    return _would(asked, output) if asked.dry_run else _done(asked, output, execution_arn)
+        return _unknown(asked, RUNNING, [], execution_arn)
+    except KNOWN as error:
+        raise OperatorError(f"{explain(error)}\n{goes_on(execution_arn)}") from error
 
 
-def _done(asked: Asked, output: dict[str, Any], execution_arn: str) -> Redriven:
+def goes_on(execution_arn: str) -> str:
+    """Return where a redrive goes on, and what can be done about it."""
+    return (
+        f"It goes on in Step Functions: {execution_arn}\n"
+        f"Look at it: aws stepfunctions describe-execution --execution-arn {execution_arn}\n"
+        f"Stop it: aws stepfunctions stop-execution --execution-arn {execution_arn}"
+    )
+
+
+def _check_client(stack: Stack, asked: Asked, table: HeldEvents) -> None:
+    recipient = asked.recipient
+    registered = {one.name: one.problem for one in registrations(stack)}
+    demand_known(recipient, registered.keys() | set(table.recipients()))
+    if asked.sends and recipient not in registered:
+        raise OperatorError(
+            f"{safe(recipient)} has unsubscribed: there is no queue to deliver to. To give up what is held for it:\n"
+            f"meq discard {safe(recipient)} --all --reason …"
+        )
+    if asked.sends and (problem := registered[recipient]):
+        raise OperatorError(f"The registration of {safe(recipient)} {problem}: there is no queue to deliver to.")
+
+
+def _came_to(
+    table: HeldEvents, asked: Asked, ended: dict[str, Any], output: dict[str, Any], execution_arn: str
+) -> Redriven | WouldRedrive:
+    if ended["status"] != SUCCEEDED:
+        problem = f"{ended.get('error', ended['status'])}: {_cause(ended.get('cause', ''))}"
+        return _unknown(asked, ended["status"], [problem], execution_arn)
+    if asked.dry_run:
+        return WouldRedrive(
+            asked.recipient,
+            asked.mark,
+            output["wouldDiscard"],
+            output["wouldDeliver"],
+            [WouldSequence(**one) for one in output["sequences"]],
+            output["moreSequences"],
+        )
     return Redriven(
         asked.recipient,
         asked.mark,
         SUCCEEDED,
+        output["sequences"],
         output["delivered"],
+        output["discarded"],
         output["stoppedSequences"],
         output["errors"],
-        output["nothingParked"],
+        list(table.all(asked.recipient, asked.mark)) if output["errors"] else [],
+        output["nothingHeld"],
         execution_arn,
     )
 
 
-def _would(asked: Asked, output: dict[str, Any]) -> WouldRedrive:
-    sequences = [
-        WouldSequence(asked.mark or mark_of(one["groupId"]), one["events"], one["parkedSince"], one["error"])
-        for one in output["sequences"]
-    ]
-    return WouldRedrive(
-        asked.recipient,
-        asked.mark,
-        output["wouldDiscard"],
-        output["wouldRedrive"],
-        sequences,
-        output["moreSequences"],
-    )
-
-
-def _nothing_held(table: HeldEvents, asked: Asked) -> str:
-    if not asked.mark:
-        return f"Nothing is held for {safe(asked.recipient)}."
-    like = table.marks_like(asked.recipient, asked.mark)
-    hint = f" Did you mean {' or '.join(map(quoted, like))}?" if like else " See: meq held."
-    return f"Nothing of the mark {quoted(asked.mark)} is held for {safe(asked.recipient)}.{hint}"
+def _unknown(asked: Asked, status: str, errors: list[str], execution_arn: str) -> Redriven:
+    return Redriven(asked.recipient, asked.mark, status, None, None, None, None, errors, [], None, execution_arn)
 
 
 def _cause(cause: str) -> str:

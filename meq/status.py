@@ -8,15 +8,13 @@ from meq.held import HeldEvents
 from meq.replay import undelivered
 from meq.stack import Stack
 
-_DEPTHS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-
 
 @dataclass(frozen=True)
 class Waiting:
-    """How much is held for a recipient."""
+    """How much is held for a recipient: a client, or the gate."""
 
     recipient: str
-    marks: int | None
+    marks: int
     events: int
 
 
@@ -39,12 +37,4 @@ def status(stack: Stack) -> Status:
     held = [Waiting(recipient, len(each), sum(each)) for recipient, each in events.items()]
     clients = registrations(stack)
     idle = sum(bool(one.problem) for one in clients)
-    return Status(stack.name, [*_at_gate(stack), *held], len(undelivered(stack)), len(clients), idle)
-
-
-def _at_gate(stack: Stack) -> list[Waiting]:
-    """Return what is quarantined: SQS counts its messages, roughly, and does not say of how many marks."""
-    url = stack.output("QuarantineQueueUrl")
-    depths = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=_DEPTHS)["Attributes"]
-    events = sum(int(depths[name]) for name in _DEPTHS)
-    return [Waiting("gate", None, events)] if events else []
+    return Status(stack.name, held, len(undelivered(stack)), len(clients), idle)

@@ -1,4 +1,4 @@
-"""Proves, on the deployed stack, what operators do by `meq`, installed from a wheel: see, redrive, release, replay.
+"""Proves, on the deployed stack, what operators do by `meq` from a wheel: see, redrive, release, discard, replay.
 
 MiniStack writes no records to an on-failure bucket; the test writes an object there as AWS documents it.
 """
@@ -13,17 +13,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from local import inspection
-from local.marks import Item, Mark
+from local.marks import Mark
 from local.queues import drain
 from local.session import Session
 from local.stack import ROOT
-from mark_event_queue.domain.attributes import json_object
-from mark_event_queue.domain.events import to_group_id
 
 
 @pytest.fixture(scope="module")
@@ -76,24 +73,6 @@ def survey(stack: Session) -> list[dict[str, Any]]:
     ]
 
 
-def quarantine(stack: Session, item: Item, number: int) -> None:
-    """Have the pipeline reject an event that is valid by now, as a validator of before the mend would have."""
-    event = {
-        "eventId": item["eventId"]["S"],
-        "mark": item["mark"]["S"],
-        "groupId": to_group_id(item["mark"]["S"]),
-        "sequenceNumber": str(number),
-        "body": json_object(item),
-        "unfit": "a rule that has been mended since",
-    }
-    given = {"batch": {"events": [event]}, "clients": [], "deadline": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    machine = stack.engine.client("stepfunctions")
-    arn = stack.outputs["StateMachineArn"]
-    execution = machine.start_execution(stateMachineArn=arn, name=str(uuid4()), input=json.dumps(given))
-    while machine.describe_execution(executionArn=execution["executionArn"])["status"] == "RUNNING":
-        pass
-
-
 @contextmanager
 def refused_access(stack: Session, client: str) -> Iterator[None]:
     """Have a client's queue refuse everything for the length of the context."""
@@ -121,35 +100,65 @@ def test_an_installed_meq_needs_no_clone(stack: Session, installed: Path):
     assert (status["held"], status["undeliveredObjects"]) == ([], 0)
 
 
-def test_quarantined_events_come_back_in_order_once_the_contract_allows_them(stack: Session):
-    """Released: valid ones, in order, behind what was delivered meanwhile; what still breaks a rule holds its mark.
+def test_what_is_held_at_the_gate_is_seen_shown_and_released_or_given_up(stack: Session, installed: Path):
+    """`held` names the rule, `show` the event; a release says what stays and why; a discard lets the rest go.
 
-    From the clone, which has the schemas.
+    That a mended contract releases it is shown in test_gate.
     """
-    mended, stuck = Mark("RE LSE"), Mark("ST UCK")
-    first, second, third = mended.lock(), mended.unlock(), mended.lock()
-    still_broken, behind = stuck.lock(), stuck.unlock()
-    still_broken["RegistrationNumber"]["M"]["Status"] = {"S": "SOLD"}
-    for number, item in enumerate([first, second, still_broken, behind], start=1):
-        quarantine(stack, item, number)
-    stack.deliver([third])
+    mark = Mark("ST UCK")
+    items = [mark.lock(), mark.unlock(), mark.lock()]
+    items[0]["RegistrationNumber"]["M"]["Status"] = {"S": "SOLD"}
+    stack.deliver(items)
+    ids = [item["eventId"]["S"] for item in items]
 
-    command = [sys.executable, "-m", "meq", "release", "--json"]
-    result = subprocess.run(
-        command, cwd=ROOT, env=stack.engine.environment, capture_output=True, text=True, check=False
-    )
-    released = json.loads(result.stdout)
-    assert (result.returncode, released["released"], len(released["staying"])) == (1, 2, 2)
-    delivered = [message.event_id for message in drain(stack.engine, stack.queues["Insurer"])]
-    assert delivered == [item["eventId"]["S"] for item in (third, first, second)]
-    staying = [message.event_id for message in drain(stack.engine, stack.outputs["QuarantineQueueUrl"])]
-    assert staying == [still_broken["eventId"]["S"], behind["eventId"]["S"]]
+    result = meq(stack, installed, "held", "--gate", "--mark", "ST UCK", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    (held,) = json.loads(result.stdout)
+    assert datetime.fromisoformat(held["since"]) <= datetime.now(UTC)
+    assert held | {"since": ""} == {
+        "recipient": "gate",
+        "mark": "ST UCK",
+        "events": 3,
+        "since": "",
+        "reason": "quarantined",
+        "firstEventId": ids[0],
+        "violations": [{"path": "/RegistrationNumber/Status", "rule": "enum"}],
+        "error": "ContractBroken",
+    }
+    status = json.loads(meq(stack, installed, "status", "--json").stdout)
+    assert status["held"] == [{"recipient": "gate", "marks": 1, "events": 3}]
+
+    shown = meq(stack, installed, "show", "--gate", "--mark", "ST UCK", ids[1], "--body", "--json")
+    event = json.loads(shown.stdout)
+    assert (event["eventId"], event["violations"], "personal data" in shown.stderr) == (ids[1], [], True)
+    assert json.loads(event["body"])["eventId"] == ids[1]
+
+    result = meq(stack, installed, "release", "--mark", "ST UCK", "--dry-run", "--json")
+    assert (result.returncode, json.loads(result.stdout)["wouldDeliver"]) == (0, 3)
+    result = meq(stack, installed, "release", "--mark", "ST UCK", "--json")
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["delivered"], told["errors"]) == (1, 0, ["ContractBroken"])
+    assert told["stillHeld"] == [held]
+    assert drain(stack.engine, stack.queues["Insurer"]) == []
+
+    discard = ("discard", "--gate", "ST UCK", "--reason", "sent by a test of theirs", "--by", "a test", "--json")
+    result = meq(stack, installed, *discard)
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["discarded"], told["delivered"], told["nothingHeld"]) == (0, 1, 2, True)
+    assert [message.event_id for message in drain(stack.engine, stack.queues["Insurer"])] == ids[1:]
+    assert meq(stack, installed, "release").returncode == 1
 
 
 def test_records_that_the_stream_gave_up_are_delivered_from_the_bucket(stack: Session, installed: Path):
-    """An object goes through the converter, reaches every client and leaves the bucket; a foreign one stays in it."""
+    """An object goes through the converter, reaches every client and leaves the bucket; a foreign one stays in it.
+
+    A later event of the mark was delivered meanwhile: `meq` finds it in the producer's table, and the clients are told.
+    """
     mark = Mark("RE PLY")
     items = [mark.lock(), mark.unlock()]
+    stack.deliver([mark.lock()])
+    for url in stack.queues.values():
+        drain(stack.engine, url)
     records = [
         {
             "eventName": "INSERT",
@@ -172,10 +181,12 @@ def test_records_that_the_stream_gave_up_are_delivered_from_the_bucket(stack: Se
     assert result.returncode == 1
     told = json.loads(result.stdout)
     assert told["delivered"] == [{"key": key, "records": 2}]
+    assert (told["late"], told["tableProblem"]) == ([{"mark": "RE PLY", "records": 2}], None)
     assert told["passedOver"] == [{"key": "0-note.txt", "problem": "is not JSON"}]
     for client in ("Insurer", "Police", "original", "fan-out"):
-        delivered = [message.event_id for message in drain(stack.engine, stack.queues[client])]
-        assert delivered == [item["eventId"]["S"] for item in items]
+        messages = drain(stack.engine, stack.queues[client])
+        delivered = [(message.event_id, message.attributes["late"]) for message in messages]
+        assert delivered == [(item["eventId"]["S"], "true") for item in items]
     store.delete_object(Bucket=bucket, Key="0-note.txt")
     result = meq(stack, installed, "replay")
     assert (result.returncode, result.stdout) == (0, "There is nothing to replay.\n")
@@ -197,18 +208,19 @@ def test_what_is_held_is_seen_described_and_redriven(stack: Session, installed: 
         "recipient": "Police",
         "mark": "SE EN",
         "events": 3,
-        "reason": "Sqs.AccessDenied",
+        "reason": "parked",
         "firstEventId": items[0]["eventId"]["S"],
         "violations": [],
+        "error": "Sqs.AccessDenied",
     }
 
     of_police = [one for one in survey(stack) if one.get("client") == "Police"]
-    in_table = inspection.parked(stack.engine, stack.outputs["ParkedEventsTableName"])["Police"]
+    in_table = inspection.held(stack.engine, stack.outputs["ParkedEventsTableName"])["Police"]
     assert [one["ParkedEvents"] for one in of_police if "ParkedEvents" in one] == [[len(in_table)]]
     assert [one["OldestParkedAge"][0] >= 0 for one in of_police if "OldestParkedAge" in one] == [True]
 
     result = meq(stack, installed, "redrive", "Police", "--mark", "SE EN", "--dry-run", "--json")
-    assert (result.returncode, json.loads(result.stdout)["wouldRedrive"]) == (0, 3)
+    assert (result.returncode, json.loads(result.stdout)["wouldDeliver"]) == (0, 3)
     assert drain(stack.engine, url) == []
 
     result = meq(stack, installed, "redrive", "Police", "--mark", "se en")

@@ -8,6 +8,7 @@ import getpass
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -24,16 +25,16 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from click.testing import CliRunner, Result
-from mark_event_queue.adapters.parked_events import ParkedEventsTable
 from moto import mock_aws
 
+from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.errors import ClientsUnavailableError
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTINED
+from mark_event_queue.domain.lanes import Entry, entry_of
 from meq.__main__ import commands
 from meq.errors import explain
-from meq.output import show
-from meq.release import Released, Staying
-from tests.builders import NOW, client, entries, event_id, record
+from tests.builders import NOW, client, entries, event_id, event_input, record, sequence_number
+from tests.held_table import create_table
 
 TABLE, PATH = "parked-events", "/mark-event-queue/clients"
 ARN = "arn:aws:states:eu-west-2:123456789012:execution:redrive:one"
@@ -44,18 +45,27 @@ OUTPUTS = {
     "ParkedEventsTableName": TABLE,
     "UndeliveredRecordsBucketName": "undelivered",
     "ConverterFunctionName": "converter",
-    "QuarantineQueueUrl": "https://sqs.eu-west-2.amazonaws.com/123456789012/Quarantine.fifo",
 }
 
 
-def _redriven(delivered: int = 0, *errors: str) -> dict[str, Any]:
+BROKEN = [{"path": "/RegistrationNumber/Status", "rule": "enum"}]
+
+
+def _redriven(delivered: int = 0, *errors: str, discarded: int = 0) -> dict[str, Any]:
     output = {
+        "recipient": "Police",
+        "sequences": 1,
         "delivered": delivered,
+        "discarded": discarded,
         "stoppedSequences": len(errors),
         "errors": list(errors),
-        "nothingParked": not errors,
+        "nothingHeld": not errors,
     }
-    return {"status": "SUCCEEDED", "output": json.dumps(output | {"client": "Police"})}
+    return _succeeded(output)
+
+
+def _succeeded(output: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "SUCCEEDED", "output": json.dumps(output)}
 
 
 @dataclass
@@ -95,6 +105,7 @@ class MachineFake:
 
     answers: list[dict[str, Any] | BaseException] = field(default_factory=list)
     started: list[dict[str, Any]] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
         """Note the input."""
@@ -104,22 +115,11 @@ class MachineFake:
 
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Give the next answer."""
-        assert executionArn == ARN
+        self.looked_at.append(executionArn)
         answer = self.answers.pop(0)
         if isinstance(answer, BaseException):
             raise answer
         return answer
-
-
-@dataclass
-class DepthFake:
-    """SQS: a queue's attributes."""
-
-    attributes: dict[str, str]
-
-    def get_queue_attributes(self, **asked: Any) -> dict[str, Any]:
-        """Return them."""
-        return {"Attributes": self.attributes}
 
 
 @dataclass
@@ -143,7 +143,7 @@ class World:
 
     stacks: StacksFake
     machine: MachineFake
-    table: ParkedEventsTable
+    table: HeldEventsTable
     services: dict[str, Any]
 
     def client(self, service: str, **options: Any) -> Any:
@@ -166,31 +166,43 @@ class World:
         self.services["ssm"].put_parameter(Name=f"{PATH}/{name}", Value=value, Type="String", Overwrite=True)
 
     def park(self, name: str, of_one_mark: list[Entry]) -> None:
-        """Park entries, for an error of a name that SQS gives."""
-        self.table.park(name, of_one_mark, "Sqs.AccessDenied")
+        """Hold entries for a client, for an error of a name that SQS gives."""
+        self.table.hold(name, [of_one_mark], PARKED, "Sqs.AccessDenied")
+
+    def quarantine(self, of_one_mark: list[Entry]) -> None:
+        """Hold entries at the gate, the first of which breaks the contract."""
+        first = of_one_mark[0] | {"Violations": json.dumps(BROKEN)}
+        self.table.hold(GATE, [[first, *of_one_mark[1:]]], QUARANTINED, CONTRACT_BROKEN)
+
+    @contextmanager
+    def calls(self) -> Iterator[list[tuple[str, Any]]]:
+        """Give a list that gains every call of the table, its name and parameters, within the context."""
+        calls: list[tuple[str, Any]] = []
+        events = self.services["dynamodb"].meta.events
+
+        def note(model: Any, params: Any, **_: Any) -> None:
+            calls.append((model.name, params))
+
+        events.register_first("provide-client-params.dynamodb", note)
+        yield calls
+        events.unregister("provide-client-params.dynamodb", note)
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[tuple[ParkedEventsTable, dict[str, Any]]]:
+def moto() -> Iterator[tuple[HeldEventsTable, dict[str, Any]]]:
     """One moto for the file, and clients of it: to make them anew costs more than any of these tests."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-2")
-        services: dict[str, Any] = {name: boto3.client(name) for name in ("dynamodb", "ssm", "s3", "sqs")}
-        yield ParkedEventsTable(TABLE), services
+        services: dict[str, Any] = {name: boto3.client(name) for name in ("dynamodb", "ssm", "s3")}
+        yield HeldEventsTable(TABLE), services
 
 
 @pytest.fixture
-def world(moto: tuple[ParkedEventsTable, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(moto: tuple[HeldEventsTable, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A stack with two clients, Insurer and Police, and nothing held; gone afterwards."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # the commands set it
     table, services = moto
-    names = [("pk", "HASH"), ("sk", "RANGE")]
-    services["dynamodb"].create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in names],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_table(services["dynamodb"], TABLE)
     world = World(StacksFake({"mark-event-queue": OUTPUTS}), MachineFake(), table, dict(services))
     for name in ("Insurer", "Police"):
         world.register(name)
@@ -204,23 +216,20 @@ def world(moto: tuple[ParkedEventsTable, dict[str, Any]], monkeypatch: pytest.Mo
 # What is held
 # ----------------------------------------------------------------------------------------------------------------------
 def test_held_lists_what_is_held_by_recipient_and_mark(world):
-    """The keys are those that programs rely on; `since` is an instant, and no body is among them."""
+    """The keys are those that programs rely on; `since` is an instant, the gate comes first, and no body is there."""
     world.park("Police", entries(["AFC 6"] * 3))
     world.park("Insurer", entries(["B1 GAP"]))
+    world.quarantine(entries(["Z 1"] * 4))
 
     found = world.json("held")
 
     sinces = [one.pop("since") for one in found]
+    parked = {"reason": "parked", "firstEventId": event_id(1), "violations": [], "error": "Sqs.AccessDenied"}
+    broken = {"reason": "quarantined", "firstEventId": event_id(1), "violations": BROKEN, "error": "ContractBroken"}
     assert found == [
-        {
-            "recipient": recipient,
-            "mark": mark,
-            "events": events,
-            "reason": "Sqs.AccessDenied",
-            "firstEventId": event_id(1),
-            "violations": [],
-        }
-        for recipient, mark, events in (("Insurer", "B1 GAP", 1), ("Police", "AFC 6", 3))
+        {"recipient": "gate", "mark": "Z 1", "events": 4} | broken,
+        {"recipient": "Insurer", "mark": "B1 GAP", "events": 1} | parked,
+        {"recipient": "Police", "mark": "AFC 6", "events": 3} | parked,
     ]
     assert all(since.endswith("Z") for since in sinces)
 
@@ -229,17 +238,44 @@ def test_held_lists_what_is_held_by_recipient_and_mark(world):
     ("options", "expected"),
     [
         (["--client", "Police"], [("Police", "A"), ("Police", "B")]),
-        (["--mark", "A"], [("Insurer", "A"), ("Police", "A")]),
+        (["--gate"], [("gate", "A")]),
+        (["--mark", "A"], [("gate", "A"), ("Insurer", "A"), ("Police", "A")]),
         (["--client", "Police", "--mark", '"B"'], [("Police", "B")]),
-        (["--client", "Insurer", "--mark", "B"], []),
+        (["--gate", "--mark", "B"], []),
     ],
 )
-def test_held_tells_of_one_client_or_mark_if_asked(world, options, expected):
+def test_held_tells_of_one_recipient_or_mark_if_asked(world, options, expected):
     """A mark may be given as it is or as a JSON string."""
     for recipient, mark in (("Police", "A"), ("Police", "B"), ("Insurer", "A")):
         world.park(recipient, entries([mark]))
+    world.quarantine(entries(["A"]))
 
     assert [(one["recipient"], one["mark"]) for one in world.json("held", *options)] == expected
+
+
+def test_held_asks_for_pages_not_for_sequences(world):
+    """Three hundred sequences take a call for the recipients and one for each of these; a mark is looked up."""
+    marks = [[entry] for entry in entries([f"M {number}" for number in range(150)])]
+    for recipient in ("Insurer", "Police"):
+        world.table.hold(recipient, marks, PARKED, "Sqs.AccessDenied")
+
+    with world.calls() as calls:
+        assert len(world.json("held")) == 300
+    assert [name for name, _ in calls] == ["Query"] * 3
+    with world.calls() as calls:
+        assert len(world.json("held", "--mark", "M 7")) == 2
+    assert [name for name, _ in calls] == ["Query", "GetItem", "GetItem"]
+
+
+def test_a_listing_of_many_pages_is_whole(world):
+    """The table answers a megabyte at a time; rules of this length make several pages of them."""
+    rules = json.dumps([{"path": "/x", "rule": "r" * 200_000}])
+    for entry in entries([f"M {number}" for number in range(8)]):
+        world.table.hold(GATE, [[entry | {"Violations": rules}]], QUARANTINED, CONTRACT_BROKEN)
+
+    with world.calls() as calls:
+        assert len(world.json("held", "--gate")) == 8
+    assert len(calls) > 1
 
 
 def test_held_shows_marks_so_that_they_can_be_pasted_back_and_says_how_much_there_is(world):
@@ -255,37 +291,31 @@ def test_held_shows_marks_so_that_they_can_be_pasted_back_and_says_how_much_ther
     assert "\x1b" not in result.stdout
 
 
-@pytest.mark.parametrize("place", ["sequence", "event"])
-def test_a_mark_whose_group_is_a_hash_is_shown_as_the_mark(world, place):
-    """The mark is kept with what is held, at the sequence or at its events."""
+def test_held_names_the_rules_that_are_broken(world):
+    """Of what is held at the gate the rule counts, of what is held for a client the error."""
+    world.quarantine(entries(["A"]))
+    world.park("Police", entries(["A"]))
+
+    _, gate, police, _ = world.meq("held").stdout.splitlines()
+
+    assert gate.endswith(f"{event_id(1)}  /RegistrationNumber/Status enum")
+    assert police.endswith(f"{event_id(1)}  Sqs.AccessDenied")
+
+
+def test_a_mark_whose_group_is_a_hash_is_shown_and_found_as_the_mark(world):
+    """The mark is kept with what is held."""
     long_mark = "long " * 40
-    (entry,) = entries([long_mark])
+    (entry,) = [entry_of(event_input(1, long_mark))]
+    assert entry["MessageGroupId"].startswith("%sha256:")
     world.park("Police", [entry])
-    group_id = entry["MessageGroupId"]
-    assert group_id.startswith("%sha256:")
-    pk = "CLIENT#Police" if place == "sequence" else f"SEQUENCE#Police#{group_id}"
-    table = world.services["dynamodb"]
-    found = table.query(
-        TableName=TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}
-    )
-    table.put_item(TableName=TABLE, Item=found["Items"][0] | {"mark": {"S": long_mark}})
 
     assert [one["mark"] for one in world.json("held", "--mark", long_mark)] == [long_mark]
-
-
-def test_a_large_sequence_is_counted_whole(world):
-    """The table answers a megabyte at a time; all pages count."""
-    large = [entry | {"MessageBody": "x" * 200_000} for entry in entries(["A"] * 8)]
-    for entry in large:
-        world.park("Police", [entry])
-
-    assert [one["events"] for one in world.json("held")] == [8]
 
 
 def test_a_sequence_without_events_is_shown_too(world):
     """A redrive that was stopped before its last step leaves one: it is still held."""
     world.park("Police", entries(["A"]))
-    world.table.forget("Police", entries(["A"]))
+    world.table.forget("Police", entries(["A"]), {})
 
     assert [(one["events"], one["firstEventId"]) for one in world.json("held")] == [(0, None)]
     assert "none left" in world.meq("held").stdout
@@ -295,6 +325,120 @@ def test_nothing_held_is_said_to_be_nothing(world):
     """An empty list for programs, a word for people."""
     assert world.json("held") == []
     assert (world.meq("held").stdout, world.meq("held").exit_code) == ("None.\n", 0)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# One event
+# ----------------------------------------------------------------------------------------------------------------------
+def test_show_tells_all_of_the_first_event_but_its_body(world):
+    """Ids, number, times, rules, and why its mark is held; a program gets the body as null."""
+    world.quarantine(entries(["AFC 6"] * 2))
+
+    told = world.json("show", "--gate", "--mark", "AFC 6")
+
+    assert told.pop("heldAt").endswith("Z")
+    assert told == {
+        "recipient": "gate",
+        "mark": "AFC 6",
+        "eventId": event_id(1),
+        "sequenceNumber": sequence_number(1),
+        "late": False,
+        "violations": BROKEN,
+        "unfit": None,
+        "reason": "quarantined",
+        "error": "ContractBroken",
+        "body": None,
+    }
+    text = world.meq("show", "--gate", "--mark", "AFC 6").stdout.splitlines()
+    assert text[0].split() == ["recipient", "gate"]
+    assert text[-1].split() == ["breaks", "/RegistrationNumber/Status", "enum"]
+
+
+def test_show_finds_the_event_that_is_named(world):
+    """Whether it broke the contract itself, or waits behind one that did; one that is not held is no success."""
+    world.quarantine(entries(["A"] * 3))
+
+    told = world.json("show", "--gate", "--mark", "A", event_id(3))
+    missing = world.meq("show", "--gate", "--mark", "A", "nosuch")
+
+    assert (told["eventId"], told["violations"]) == (event_id(3), [])
+    assert (missing.exit_code, missing.stderr) == (
+        1,
+        "Error: The event nosuch is not held of the mark A at the gate.\n",
+    )
+
+
+def test_show_tells_why_a_record_could_not_become_an_event(world):
+    """Of such a record there is no rule at a place, but a reason; that it came late is told, too."""
+    (entry,) = [entry_of(event_input(1, "A") | {"late": "true"})]
+    world.table.hold(GATE, [[entry | {"Unfit": "the item has no eventId"}]], QUARANTINED, CONTRACT_BROKEN)
+
+    told = world.json("show", "--gate", "--mark", "A")
+
+    assert (told["unfit"], told["violations"], told["late"]) == ("the item has no eventId", [], True)
+
+
+def test_show_tells_the_body_only_when_asked_and_says_that_it_is_personal_data(world):
+    """The warning goes to stderr, the body, as it was sent, to stdout; control characters in it are shown."""
+    (entry,) = [entry_of(event_input(1, "A", body='{"name":"Ann","price":0.10}'))]
+    world.park("Police", [entry])
+    asked = ("show", "--client", "Police", "--mark", "A")
+
+    without, with_body, for_programs = (
+        world.meq(*asked),
+        world.meq(*asked, "--body"),
+        world.meq(*asked, "--body", "--json"),
+    )
+
+    assert ("Ann" in without.stdout, without.stderr) == (False, "")
+    assert with_body.stdout.splitlines()[-1].split(None, 1) == ["body", '{"name":"Ann","price":0.10}']
+    assert "personal data" in with_body.stderr
+    assert "personal data" in for_programs.stderr
+    assert json.loads(for_programs.stdout)["body"] == entry["MessageBody"]
+
+
+def test_show_asks_for_no_body_that_it_does_not_tell(world):
+    """What is not asked for does not even come over the wire."""
+    world.park("Police", entries(["A"]))
+
+    with world.calls() as calls:
+        world.json("show", "--client", "Police", "--mark", "A")
+
+    assert ["body" in asked["ProjectionExpression"] for name, asked in calls if name == "Query"] == [False]
+
+
+@pytest.mark.parametrize("recipient", [["--client", "Police"], ["--gate"]])
+def test_show_of_a_mark_that_is_not_held_is_no_success(world, recipient):
+    """One that differs in case and spaces only is asked for."""
+    world.park("Police", entries(["AFC 6"]))
+    world.quarantine(entries(["AFC 6"]))
+
+    result = world.meq("show", *recipient, "--mark", "afc6")
+
+    assert (result.exit_code, "Did you mean 'AFC 6'?" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["show", "--mark", "A"], "--gate, or --client"),
+        (["held", "--gate", "--client", "Police"], "either --client or --gate"),
+        (["held", "--client", "gate"], "The gate is no client"),
+        (["redrive", "gate"], "meq release"),
+        (["discard", "gate", "A", "--reason", "x"], "The gate is no client"),
+        (["discard", "--reason", "x", "--all"], "CLIENT, or --gate"),
+        (["discard", "Police", "A", "--gate", "--reason", "x"], "either CLIENT MARK, or --gate MARK"),
+        (["discard", "--gate", "--reason", "x"], "--all"),
+    ],
+)
+def test_whose_events_are_meant_has_to_be_plain(world, command, told):
+    """Nothing is started; the gate is not taken for a client of that name."""
+    world.quarantine(entries(["A"]))
+
+    result = world.meq(*command)
+
+    assert (result.exit_code, told in result.stderr) == (2, True)
+    assert world.machine.started == []
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -334,23 +478,21 @@ def test_an_error_of_an_adapter_is_told_with_what_aws_said():
 
 
 def test_status_counts_what_waits(world):
-    """By recipient; what is quarantined is the gate's, of marks that SQS does not count."""
+    """By recipient, the gate among them."""
     world.park("Police", entries(["A"] * 3))
     world.park("Police", entries(["B"]))
     world.register("Broken", "{}")
-    world.services["sqs"] = DepthFake(
-        {"ApproximateNumberOfMessages": "4", "ApproximateNumberOfMessagesNotVisible": "1"}
-    )
+    world.quarantine(entries(["A"] * 5))
     world.services["s3"] = ListingFake(2)
 
     told = world.json("status")
 
     gate, police = told["held"]
-    assert gate == {"recipient": "gate", "marks": None, "events": 5}
+    assert gate == {"recipient": "gate", "marks": 1, "events": 5}
     assert police == {"recipient": "Police", "marks": 2, "events": 4}
     del told["held"]
     assert told == {"stack": "mark-event-queue", "undeliveredObjects": 2, "clients": 3, "clientsWithAProblem": 1}
-    assert world.meq("status").stdout.splitlines()[1].split() == ["gate", "5"]
+    assert world.meq("status").stdout.splitlines()[1].split() == ["gate", "1", "5"]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -369,24 +511,55 @@ def test_a_redrive_starts_the_machine_waits_and_tells_what_came_of_it(world):
     assert result.stdout.splitlines() == ["Delivered 3 events to Police.", "Nothing is held for Police any more."]
 
 
-def test_a_redrive_of_a_client_counts_marks(world):
+def test_a_redrive_of_a_client_counts_its_events(world):
     """How far it is, is asked by one question, however many marks there are."""
-    world.park("Police", entries(["A"]))
-    world.park("Police", entries(["B"]))
-    world.machine.answers += [{"status": "RUNNING"}, _redriven(2)]
+    world.table.hold("Police", [[entry] for entry in entries(["A", "B", "C"])], PARKED, "Sqs.AccessDenied")
+    world.machine.answers += [{"status": "RUNNING"}, _redriven(3)]
 
-    assert world.meq("redrive", "Police").stderr == "Police: 2 marks still held\n"
+    with world.calls() as calls:
+        assert world.meq("redrive", "Police").stderr == "Police: 3 events still held\n"
+    assert [name for name, _ in calls].count("GetItem") == 1
+
+
+def test_a_redrive_that_goes_on_in_another_execution_is_followed(world):
+    """The last one has the outcome, and is the one that can be looked at."""
+    world.park("Police", entries(["A"]))
+    second, third = f"{ARN}-2", f"{ARN}-3"
+    world.machine.answers += [
+        {"status": "RUNNING"},
+        _succeeded({"continuedBy": second}),
+        _succeeded({"continuedBy": third}),
+        _redriven(9),
+    ]
+
+    result = world.meq("redrive", "Police", "--json")
+
+    assert world.machine.looked_at == [ARN, ARN, second, third]
+    assert (json.loads(result.stdout)["delivered"], json.loads(result.stdout)["executionArn"]) == (9, third)
+
+
+@pytest.mark.parametrize("interruption", ["ctrl-c", "credentials"])
+def test_an_interrupted_wait_names_the_execution_that_goes_on(world, interruption):
+    """Not the first one, which has ended."""
+    world.park("Police", entries(["A"]))
+    end = KeyboardInterrupt() if interruption == "ctrl-c" else _refused("ExpiredToken")
+    world.machine.answers += [_succeeded({"continuedBy": f"{ARN}-2"}), end]
+
+    assert f"stop-execution --execution-arn {ARN}-2\n" in world.meq("redrive", "Police").stderr
 
 
 def test_what_a_queue_still_refuses_stays_and_makes_the_exit_code_1(world):
     """The error is told; nobody is told that nothing is held."""
-    world.park("Police", entries(["A"]))
+    world.park("Police", entries(["AFC 6"]))
     world.machine.answers.append(_redriven(2, "Sqs.KmsDisabled"))
 
     result = world.meq("redrive", "Police")
 
     assert result.exit_code == 1
-    assert result.stdout.splitlines() == ["Delivered 2 events to Police.", "Still held: 1 sequence (Sqs.KmsDisabled)."]
+    delivered, stopped, _, still_held = result.stdout.splitlines()
+    assert delivered == "Delivered 2 events to Police."
+    assert stopped == "Stopped: 1 sequence (Sqs.KmsDisabled). Still held for Police:"
+    assert still_held.split() == ["'AFC", "6'", "1", "Sqs.AccessDenied"]
 
 
 @pytest.mark.parametrize(
@@ -408,9 +581,12 @@ def test_an_execution_that_failed_is_told_without_its_traceback(world, cause, to
         "recipient": "Police",
         "mark": None,
         "status": "FAILED",
+        "sequences": None,
         "delivered": None,
+        "discarded": None,
         "stoppedSequences": None,
         "errors": [told],
+        "stillHeld": [],
         "nothingHeld": None,
         "executionArn": ARN,
     }
@@ -444,19 +620,19 @@ def test_credentials_that_expire_while_it_waits_do_not_hide_the_redrive(world):
 def test_a_dry_run_tells_what_would_be_done(world):
     """Sequence by sequence, marks as marks."""
     world.park("Police", entries(["AFC 6"]))
-    sequence = {"groupId": "AFC%206", "events": 3, "parkedSince": "2026-03-01T09:30:00Z", "error": "Sqs.X"}
-    described = {"wouldDiscard": 0, "wouldRedrive": 3, "sequences": [sequence], "moreSequences": False}
-    world.machine.answers += [{"status": "SUCCEEDED", "output": json.dumps(described)}] * 2
+    why = {"since": "2026-03-01T09:30:00Z", "reason": "parked", "error": "Sqs.X"}
+    sequence = {"mark": "AFC 6", "events": 3} | why
+    described = {"wouldDiscard": 0, "wouldDeliver": 3, "sequences": [sequence], "moreSequences": 1}
+    world.machine.answers += [_succeeded(described | {"recipient": "Police"})] * 2
 
     told = world.json("redrive", "Police", "--dry-run")
 
     assert world.machine.started[0]["dryRun"] is True
-    since = {"since": "2026-03-01T09:30:00Z", "reason": "Sqs.X"}
-    assert told["sequences"] == [{"mark": "AFC 6", "events": 3} | since]
-    assert (told["wouldRedrive"], told["wouldDiscard"]) == (3, 0)
-    assert world.meq("redrive", "Police", "--dry-run").stdout.splitlines()[-1] == (
-        "Would discard 0 events and redrive 3 for Police."
-    )
+    assert told == described | {"recipient": "Police", "mark": None}
+    assert world.meq("redrive", "Police", "--dry-run").stdout.splitlines()[-2:] == [
+        "… and 1 sequence more.",
+        "Would discard 0 events and deliver 3 to Police.",
+    ]
 
 
 def test_a_discard_goes_on_record_with_who_asked_and_why(world):
@@ -469,6 +645,99 @@ def test_a_discard_goes_on_record_with_who_asked_and_why(world):
 
     common = {"client": "Police", "action": "discard", "dryRun": False, "by": "Ann", "reason": "no use"}
     assert world.machine.started == [common | {"mark": "A", "all": False}, common | {"all": True}]
+
+
+def test_a_discard_at_the_gate_takes_the_mark_alone(world):
+    """Nobody gets what is given up, so there is no client to name."""
+    world.quarantine(entries(["AFC 6"] * 3))
+    world.machine.answers += [_redriven(2, discarded=1), _redriven(discarded=3)]
+
+    one = world.meq("discard", "--gate", "AFC 6", "--reason", "no use", "--by", "Ann")
+    assert (one.exit_code, one.stdout.splitlines()) == (
+        0,
+        ["Discarded 1 event.", "Delivered 2 events to everybody.", "Nothing is held at the gate any more."],
+    )
+    assert world.meq("discard", "--gate", "--all", "--reason", "no use", "--by", "Ann").exit_code == 0
+
+    common = {"gate": True, "action": "discard", "dryRun": False, "by": "Ann", "reason": "no use"}
+    assert world.machine.started == [common | {"mark": "AFC 6", "all": False}, common | {"all": True}]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Release
+# ----------------------------------------------------------------------------------------------------------------------
+def test_a_release_is_a_redrive_of_the_gate(world):
+    """It tells how much is still held, and what everybody got."""
+    world.quarantine(entries(["AFC 6"] * 3))
+    world.machine.answers += [{"status": "RUNNING"}, _redriven(3)]
+
+    result = world.meq("release", "--mark", "AFC 6")
+
+    assert world.machine.started == [{"gate": True, "action": "release", "dryRun": False, "mark": "AFC 6"}]
+    assert (result.exit_code, result.stderr) == (0, "gate: 3 events still held\n")
+    assert result.stdout.splitlines() == ["Delivered 3 events to everybody.", "Nothing is held at the gate any more."]
+
+
+def test_a_release_names_the_marks_that_stay_and_the_rules_that_they_break(world):
+    """Something stays, so the exit code is 1; programs get the same as from `held`."""
+    world.quarantine(entries(["AFC 6"] * 2))
+    world.machine.answers += [_redriven(5, "ContractBroken")] * 2
+
+    result, for_programs = world.meq("release"), world.meq("release", "--json")
+
+    assert (result.exit_code, for_programs.exit_code) == (1, 1)
+    assert result.stdout.splitlines()[1] == "Stopped: 1 sequence (ContractBroken). Still held at the gate:"
+    assert result.stdout.splitlines()[3].split() == ["'AFC", "6'", "2", "/RegistrationNumber/Status", "enum"]
+    assert json.loads(for_programs.stdout)["stillHeld"] == world.json("held", "--gate")
+
+
+def test_a_release_tells_a_hundred_of_the_marks_that_stay(world):
+    """For people; how many more there are is said, and where to see them."""
+    sequences = [[entry] for entry in entries([f"M {number}" for number in range(101)])]
+    world.table.hold(GATE, sequences, QUARANTINED, CONTRACT_BROKEN)
+    world.machine.answers.append(_redriven(0, "ContractBroken"))
+
+    lines = world.meq("release").stdout.splitlines()
+
+    assert (len(lines), lines[-1]) == (3 + 100 + 1, "… and 1 sequence more: meq held")
+
+
+def test_a_dry_run_of_a_release_tells_what_it_would_take(world):
+    """Whether the contract allows it by now, only the release can say."""
+    world.quarantine(entries(["A"]))
+    described = {"recipient": "gate", "wouldDiscard": 0, "wouldDeliver": 1, "sequences": [], "moreSequences": 0}
+    world.machine.answers.append(_succeeded(described))
+
+    result = world.meq("release", "--dry-run")
+
+    assert world.machine.started == [{"gate": True, "action": "release", "dryRun": True}]
+    assert result.stdout.splitlines()[-1].endswith("deliver 1 to everybody, where the contract allows it.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--mark", "afc6"], "Nothing of the mark afc6 is held at the gate. Did you mean 'AFC 6'?"),
+        (["--mark", "B"], "Nothing of the mark B is held at the gate. See: meq held."),
+    ],
+)
+def test_a_release_of_a_mark_that_is_not_held_is_no_success(world, arguments, told):
+    """What is held for a client does not count."""
+    world.quarantine(entries(["AFC 6"]))
+    world.park("Police", entries(["B"]))
+
+    result = world.meq("release", *arguments)
+
+    assert (result.exit_code, result.stderr) == (1, f"Error: {told}\n")
+    assert world.machine.started == []
+
+
+def test_a_release_of_nothing_is_no_success(world):
+    """Nothing is started."""
+    result = world.meq("release")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: Nothing is held at the gate.\n")
+    assert world.machine.started == []
 
 
 def test_a_discard_says_whose_it_is_if_this_machine_knows(world, monkeypatch):
@@ -509,7 +778,7 @@ def test_a_discard_of_everything_has_to_be_asked_for(world):
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Replay and release: what they do is in test_replay and test_release
+# Replay: what it does is in test_replay
 # ----------------------------------------------------------------------------------------------------------------------
 @dataclass
 class ConverterFake:
@@ -522,6 +791,10 @@ class ConverterFake:
         if self.interrupted:
             raise KeyboardInterrupt
         return {"Payload": io.BytesIO(b'{"batchItemFailures": []}')}
+
+    def list_event_source_mappings(self, **asked: Any) -> dict[str, Any]:
+        """Tell of no stream."""
+        return {"EventSourceMappings": []}
 
 
 @pytest.fixture
@@ -539,18 +812,24 @@ def bucket(world: World) -> Iterator[Any]:
 
 
 def test_a_replay_names_what_it_delivered_and_what_stays(world, bucket):
-    """A foreign object has one line, without its control characters; something stays, so the exit code is 1."""
+    """A foreign object has one line, without its control characters; something stays, so the exit code is 1.
+
+    How many records of a mark were late is told, and if that could not be seen.
+    """
     world.services["lambda"] = ConverterFake()
 
     result = world.meq("replay")
 
     assert result.exit_code == 1
     assert sorted(result.stdout.splitlines()) == [
+        "All of it counts as late, for the table of the events cannot be read: "
+        "the converter does not read exactly one stream",
         "Delivered 1 record of one.",
+        "Late: 1 record of 'AFC 6', behind later events.",
         "Passed over '\"0\\u001b-note\"', which stays: it is not JSON.",
         "Still in the bucket: 1 object.",
     ]
-    assert result.stderr == "object 1 of 2: 0\\u001b-note\n"
+    assert result.stderr == "looking at object 1 of 2\n"
 
     bucket.delete_object(Bucket="undelivered", Key="0\x1b-note")
     done = world.meq("replay")
@@ -566,18 +845,6 @@ def test_an_interrupted_replay_says_that_what_it_had_in_hand_goes_again(world, b
     assert (result.exit_code, "run meq replay again" in result.stderr) == (1, True)
     told = json.loads(result.stdout)
     assert (told["interrupted"], told["delivered"], told["remaining"]) == (True, [], 2)
-
-
-def test_a_release_tells_what_stays_and_who_got_nothing(capsys):
-    """Events by id and mark, messages that are no events, clients that are not served: a line each."""
-    show(Released(2, [Staying("id-1", "A\n")], ["m-1"], ["client X gets nothing: its registration is not JSON"]), False)
-
-    assert capsys.readouterr().out.splitlines() == [
-        "Released 2 events; 1 stay in quarantine.",
-        "  id-1 of '\"A\\n\"' stays.",
-        "  Message m-1 is no quarantined event; it was passed over.",
-        "  client X gets nothing: its registration is not JSON",
-    ]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
