@@ -11,8 +11,8 @@ from threading import Semaphore, Thread, get_ident
 from typing import Any
 
 from mark_event_queue.domain.contract import Violation
-from mark_event_queue.domain.held import HeldSequence, Recipient, mark_of, number_of, violations_of
-from mark_event_queue.domain.lanes import WAVE_SIZE, Entry
+from mark_event_queue.domain.held import HeldSequence, Recipient, mark_of, violations_of
+from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
 
 SINCE = "2026-03-01T09:30:00Z"
 """Since when everything is held that a test holds in memory."""

@@ -20,7 +20,7 @@ from tests.builders import NOW
 from tests.statemachine import rules
 from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, scopes, substitutions, tasks
 from tests.statemachine.fields import Items, Shape, unknown_fields
-from tests.statemachine.times import longest, patience
+from tests.statemachine.times import longest, patience, slow_client
 
 Rule = Callable[[Definition], Iterator[str]]
 
@@ -83,11 +83,6 @@ def test_the_known_input_is_what_an_execution_is_given():
 # ----------------------------------------------------------------------------------------------------------------------
 # Time
 # ----------------------------------------------------------------------------------------------------------------------
-def _slow_client(name: str, state: dict[str, Any]) -> float:
-    """Return what a Task costs when a client's queue is at its slowest, and what is our own slow but sound."""
-    return patience(state) if "queueUrl" in str(state["Parameters"]) else float(state["TimeoutSeconds"])
-
-
 every_timing = pytest.mark.parametrize("timing", [LIVE, RELEASE], ids=["live", "released"])
 
 
@@ -104,7 +99,7 @@ def test_a_client_that_never_answers_cannot_outlast_the_execution(timing: Timing
     """
     definition = load(_file("deliver-events.asl.json"))
 
-    seconds, names = longest(definition | {"StartAt": "Deliver To Clients"}, _slow_client)
+    seconds, names = longest(definition | {"StartAt": "Deliver To Clients"}, slow_client)
 
     assert names == (
         "Select Events", "Send Wave", "Send Wave Again", "Send Refused Event", "Park Events", "Hold Rest At Gate",
@@ -129,7 +124,7 @@ def test_a_lane_of_many_slow_waves_is_parked_within_the_execution(timing: Timing
     last_wave = {"StartAt": "Send Wave", "States": lane.states}
     once_more = [lane.states["Park Events"], definition["States"]["Hold Rest At Gate"]]
 
-    seconds, names = longest(last_wave, _slow_client)
+    seconds, names = longest(last_wave, slow_client)
 
     assert names == ("Send Wave", "Send Wave Again", "Send Refused Event", "Park Events")
     seconds += sum(state["TimeoutSeconds"] for state in once_more)

@@ -14,6 +14,11 @@ def patience(state: State) -> float:
     return float(state["TimeoutSeconds"] * (1 + len(waits)) + sum(waits))
 
 
+def slow_client(name: str, state: State) -> float:
+    """Return what a Task costs when a client's queue is at its slowest, and what is our own slow but sound."""
+    return patience(state) if "queueUrl" in str(state["Parameters"]) else float(state["TimeoutSeconds"])
+
+
 def longest(scope: dict[str, Any], cost: Cost) -> tuple[float, tuple[str, ...]]:
     """Return the time and the Tasks of the longest way through a scope that comes by no state twice."""
 

@@ -167,6 +167,38 @@ def test_holding_some_again_counts_the_others(table, items):
     assert table.recipients() == [Recipient("archive", 6)]
 
 
+@pytest.mark.parametrize("before", [2, 50, 98])
+@pytest.mark.parametrize("count", [100, 150, 250])
+def test_sequences_that_are_held_in_part_are_held_whole(table, items, count, before):
+    """A batch that comes again with more events: no transaction changes the sequence's own item twice."""
+    _hold(table, _of("A", before))
+
+    _hold(table, _of("A", count))
+
+    assert items.held() == list(range(1, count + 1))
+    assert table.recipients() == [Recipient("archive", count)]
+
+
+def test_an_event_that_comes_twice_in_a_batch_is_held_once(table, items):
+    """The stream never brings it so; whoever invokes the converter by hand may."""
+    _hold(table, [*_of("A", 1), *_of("A", 2)])
+
+    assert items.held() == [1, 2]
+    assert table.recipients() == [Recipient("archive", 2)]
+
+
+def test_what_breaks_other_rules_by_now_says_so(table, items):
+    """A release notes the rules of today, with the sequence and with its event."""
+    (broken,) = _of("A", 1)
+    _hold(table, [broken | {"Violations": '[{"path":"/a","rule":"enum"}]'}])
+    today = broken | {"Violations": '[{"path":"/b","rule":"type"}]'}
+
+    table.note("archive", today, "ContractBroken")
+
+    assert items.head()["violations"] == today["Violations"]
+    assert table.events("archive", A, 1)[0]["Violations"] == today["Violations"]
+
+
 @pytest.mark.parametrize("count", [99, 100, 250])
 def test_sequences_longer_than_a_transaction_are_held_whole(table, items, count):
     """What one transaction does not take goes into further ones, and the first of them stays the first."""

@@ -19,13 +19,13 @@ from mark_event_queue.domain.batches import cost
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.errors import BatchNotDeliveredError, HeldEventsUnavailableError
 from mark_event_queue.domain.events import Event, to_group_id
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED, number_of, violations_of
-from mark_event_queue.domain.lanes import Entry, entries_of
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED, violations_of
+from mark_event_queue.domain.lanes import Entry, entries_of, number_of
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.redrive.redrive import conclude, list_lanes
-from mark_event_queue.release.release import release_lane, withheld_in
+from mark_event_queue.release.release import TOO_LARGE, release_lane, withheld_in
 from mark_event_queue.validator.validation import validate
-from tests.builders import event_id, event_input, numbers, sequence_number
+from tests.builders import entries, event_id, event_input, numbers, sequence_number
 from tests.fakes import HeldEventsInMemory, Turns, VerdictContract
 
 A, B, C = (to_group_id(mark) for mark in "ABC")
@@ -227,12 +227,16 @@ def test_no_batch_passes_its_room():
     assert pipeline.first_receipts() == {A: [1, 3, 5], B: [2, 4, 6]}
 
 
-def test_an_event_beyond_the_room_goes_alone():
-    """More clients than when it came leave less room: the machine says whether it can take it."""
-    store, pipeline = _holding("AB", padding=40_000), Pipeline(room=30_000)
+def test_an_event_beyond_the_room_stops_its_sequence_alone():
+    """More clients than when it came leave less room: it stays, with what follows it, and the marks beside it go."""
+    store, pipeline = _holding("AA", padding=40_000), Pipeline(room=30_000)
+    store.hold(GATE, [entries(["A", "A", "B"])[2:]], QUARANTINED, CONTRACT_BROKEN)
 
-    assert _release(store, pipeline, A, B)["delivered"] == 2
-    assert pipeline.batches == [[1], [2]]
+    answer = _release(store, pipeline, A, B)
+
+    assert answer == _came_to(delivered=1) | {"stopped": [{"groupId": A, "error": TOO_LARGE}]}
+    assert pipeline.first_receipts() == {B: [3]}
+    assert len(store.stored(GATE)[A]) == 2
 
 
 @pytest.mark.parametrize(("batches", "delivered", "left"), [(0, 0, [A, B]), (1, 2, [A, B]), (2, 4, [A])])
@@ -257,7 +261,7 @@ def test_a_mark_that_is_not_held_costs_no_batch():
 
 
 def test_a_batch_that_is_not_delivered_stays_at_the_gate():
-    """The error goes to the machine, which stops the lane; what was delivered before it has left."""
+    """The answer names the error and what was delivered before it, which has left and is counted out."""
     store, pipeline = _holding("AAA", padding=40_000), Pipeline(room=50_000)
     before = store.stored(GATE)[A][1:]
 
@@ -266,10 +270,10 @@ def test_a_batch_that_is_not_delivered_stays_at_the_gate():
             raise BatchNotDeliveredError("execution release-1 TIMED_OUT")
 
     pipeline.before = fail
-    with pytest.raises(BatchNotDeliveredError):
-        _release(store, pipeline, A)
 
+    assert _release(store, pipeline, A) == _came_to(delivered=1) | {"error": "BatchNotDeliveredError"}
     assert store.stored(GATE) == {A: before}
+    assert [recipient.events for recipient in store.recipients()] == [2]
 
 
 def test_a_store_that_fails_after_the_delivery_has_the_events_delivered_again_in_order():

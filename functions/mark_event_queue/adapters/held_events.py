@@ -30,6 +30,7 @@ from botocore.config import Config
 
 from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.adapters.held_writes import (
+    ATTEMPTS,
     BROKEN,
     FIRST_IS,
     Discarding,
@@ -42,6 +43,7 @@ from mark_event_queue.adapters.held_writes import (
     first_values,
     key,
     now,
+    pause,
     recipient_key,
     sequence_key,
     version_values,
@@ -105,12 +107,16 @@ class HeldEventsTable:
         """
         keys = [key(recipient_key(recipient), group_id) for group_id in group_ids]
         found: dict[str, str] = {}
+        fruitless = 0
         while keys:
             read = {"Keys": keys[:_KEYS_PER_READ], "ConsistentRead": True, "ProjectionExpression": "sk, firstNumber"}
             answer = self._call("batch_get_item", RequestItems={self._table: read})
             items = [_plain(item) for item in answer["Responses"].get(self._table, [])]
             found |= {item["sk"]: item.get("firstNumber", "") for item in items}
             unprocessed = answer.get("UnprocessedKeys", {}).get(self._table, {})
+            fruitless = 0 if items or not unprocessed else fruitless + 1
+            if fruitless:
+                _pause(fruitless)
             keys = unprocessed.get("Keys", []) + keys[_KEYS_PER_READ:]
         return found
 
@@ -243,7 +249,7 @@ class HeldEventsTable:
         return True
 
     def note(self, recipient: str, first: Entry, error: str) -> None:
-        """Note why a sequence stays held, if it still is, and which event is its first.
+        """Note why a sequence stays held, if it still is, which event is its first, and which rules that breaks.
 
         Raises:
             HeldEventsUnavailableError: the table did not take it.
@@ -258,6 +264,15 @@ class HeldEventsTable:
                 ExpressionAttributeNames={"#error": "error"},
                 ExpressionAttributeValues={":error": {"S": error}} | first_values(first),
             )
+            if "Violations" in first:
+                self._call(
+                    "update_item",
+                    TableName=self._table,
+                    Key=event_key(recipient, first),
+                    UpdateExpression="SET violations = :violations",
+                    ConditionExpression="attribute_exists(pk)",
+                    ExpressionAttributeValues={":violations": {"S": first["Violations"]}},
+                )
 
     # ------------------------------------------------------------------------------------------------------------------
     # How
@@ -305,6 +320,17 @@ class HeldEventsTable:
 
 class _ConditionNotMetError(Exception):
     """The item was not, or not any more, as the write wanted it to be."""
+
+
+def _pause(fruitless: int) -> None:
+    """Wait before the same keys are asked for again.
+
+    Raises:
+        HeldEventsUnavailableError: they have been left unprocessed too often.
+    """
+    if fruitless == ATTEMPTS:
+        raise HeldEventsUnavailableError("batch_get_item: all keys were left unprocessed, time after time")
+    pause(fruitless)
 
 
 def _place(recipient: str, group_id: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import LATE
-from mark_event_queue.domain.held import is_late, mark_of, number_of, violations_of
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.held import is_late, mark_of, violations_of
+from mark_event_queue.domain.lanes import Entry, number_of, place_of
 
 # DynamoDB API Reference, TransactWriteItems: 100 actions and 4 MB, of which the events of one
 # execution (below 256 KiB) are far.
@@ -18,7 +18,7 @@ _ACTIONS_PER_WRITE = 100
 _VERSION_BITS = 63
 
 # Two writers of one sequence at the same moment: the later one tries again, after a little while.
-_ATTEMPTS = 6
+ATTEMPTS = 6
 _PAUSE_SECONDS = 0.02
 
 FIRST_IS = "firstNumber = :number, firstEventId = :eventId, violations = :violations"
@@ -77,8 +77,9 @@ class Change:
     def parts(self, sequence: Sequence[Entry]) -> Iterator[Part]:
         """Yield a sequence in parts that fit a transaction each."""
         size = (_ACTIONS_PER_WRITE - 1) // self.actions_per_event
-        for start in range(0, len(sequence), size):
-            yield Part(list(sequence[start : start + size]))
+        entries = list({place_of(entry): entry for entry in sequence}.values())
+        for start in range(0, len(entries), size):
+            yield Part(entries[start : start + size])
 
     def _head(self, part: Part, expression: str, condition: str, values: Values, **names: str) -> list[Action]:
         update = {
@@ -206,12 +207,12 @@ class Writer:
                 pending, attempt = pending[len(together) :], 0
                 continue
             attempt += 1
-            if attempt == _ATTEMPTS:
+            if attempt == ATTEMPTS:
                 raise HeldEventsUnavailableError("transact_write_items: others kept changing the same sequences")
             if any(refused):
                 pending = [*_amended(together, refused, change), *pending[len(together) :]]
             else:
-                time.sleep(_PAUSE_SECONDS * attempt * (1 + secrets.randbelow(100) / 100))
+                pause(attempt)
         return written
 
     def _transact(self, actions: list[Action]) -> list[bool] | None:
@@ -226,13 +227,18 @@ class Writer:
         return None
 
 
+def pause(attempt: int) -> None:
+    """Wait a little longer before each further attempt, and not as long as whoever else is waiting."""
+    time.sleep(_PAUSE_SECONDS * attempt * (1 + secrets.randbelow(100) / 100))
+
+
 def _that_fit(parts: Sequence[Part], change: Change) -> list[Part]:
-    """Return as many of the first parts as one transaction takes."""
+    """Return as many of the first parts as one transaction takes, of each sequence one: it changes no item twice."""
     fitting: list[Part] = []
     taken = 0
     for part in parts:
         taken += 1 + len(part.entries) * change.actions_per_event
-        if taken > _ACTIONS_PER_WRITE:
+        if taken > _ACTIONS_PER_WRITE or part.group_id in [one.group_id for one in fitting]:
             break
         fitting.append(part)
     return fitting

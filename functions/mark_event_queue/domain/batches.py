@@ -35,6 +35,8 @@ LIVE = Timing(50, 75, released=False)
 # Two releases may have the same events in hand. What the later one sends has to reach the queues within
 # the five minutes in which they drop what the earlier one sent.
 RELEASE = Timing(15, 30, released=True)
+SPARE_SECONDS = 30
+"""Left of a release's invocation, beyond the wait for an execution, when it takes no further batch."""
 
 
 @dataclass(frozen=True, slots=True)

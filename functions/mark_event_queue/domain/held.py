@@ -53,11 +53,6 @@ def mark_of(entry: Entry) -> str:
     return mark if isinstance(mark, str) else group_id
 
 
-def number_of(entry: Entry) -> str:
-    """Return the stream's sequence number of the event that an entry carries, 40 digits wide."""
-    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
-
-
 def is_late(entry: Entry) -> bool:
     """Tell whether the event that an entry carries came by a replay, behind later events of its mark."""
     return "late" in entry["MessageAttributes"]

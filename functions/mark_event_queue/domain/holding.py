@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from mark_event_queue.domain.held import number_of
-from mark_event_queue.domain.lanes import Entry, Lane, entries_of, sequences_of, without
+from mark_event_queue.domain.lanes import Entry, Lane, entries_of, number_of, place_of, sequences_of, without
 
 
 class HeldEvents(Protocol):
@@ -34,10 +33,6 @@ def hold_followers(recipient: str, lanes: Sequence[Lane], store: HeldEvents) -> 
         for sequence in sequences
         if sequence[0]["MessageGroupId"] in held_from
     ]
-    too_late = {_place(entry) for entry in store.hold_behind(recipient, filter(None, followers))}
-    held = [entry for sequence in followers for entry in sequence if _place(entry) not in too_late]
+    too_late = {place_of(entry) for entry in store.hold_behind(recipient, filter(None, followers))}
+    held = [entry for sequence in followers for entry in sequence if place_of(entry) not in too_late]
     return [without(lane, held) for lane in lanes]
-
-
-def _place(entry: Entry) -> tuple[str, str]:
-    return entry["MessageGroupId"], number_of(entry)

@@ -80,14 +80,20 @@ def without(lane: Lane, held: Iterable[Entry]) -> Lane:
     An entry is told from others by its place in the stream, not by its event id: a producer's
     mistake may repeat that, and the other event is not parked.
     """
-    places = {_place(entry) for entry in held}
+    places = {place_of(entry) for entry in held}
     remaining = _remaining_waves(lane)
-    kept = [[entry for entry in wave if _place(entry) not in places] for wave in remaining]
+    kept = [[entry for entry in wave if place_of(entry) not in places] for wave in remaining]
     return _lane(kept, parked=lane["parked"] + sum(map(len, remaining)) - sum(map(len, kept)))
 
 
-def _place(entry: Entry) -> tuple[str, str]:
-    return entry["MessageGroupId"], entry["MessageAttributes"]["sequenceNumber"]["StringValue"]
+def number_of(entry: Entry) -> str:
+    """Return the stream's sequence number of the event that an entry carries, 40 digits wide."""
+    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
+
+
+def place_of(entry: Entry) -> tuple[str, str]:
+    """Return where in the stream the event of an entry stands, which no other event shares: group and number."""
+    return entry["MessageGroupId"], number_of(entry)
 
 
 def _waves(groups: Sequence[Sequence[Entry]]) -> list[list[Entry]]:

@@ -32,8 +32,8 @@ def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool
     if hold_marks:
         selected = hold_followers(GATE, lanes, store)
         behind = sum(lane["parked"] for lane in selected)
-        lanes = plan(entry for lane in selected for entry in entries_of(lane))
-        going = {entry["MessageGroupId"] for lane in lanes for entry in entries_of(lane)}
+        left = [entry for lane in selected for entry in entries_of(lane)]
+        lanes, going = plan(left), {entry["MessageGroupId"] for entry in left}
     holding = [entry for entry in withheld if entry["MessageGroupId"] not in going]
     if holding:
         store.hold(GATE, sequences_of(holding), QUARANTINED, CONTRACT_BROKEN)

@@ -12,37 +12,37 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
 from mark_event_queue.adapters.held_events import HeldEventsTable
-from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.settings import one_of, required
 from mark_event_queue.adapters.telemetry import tell_unserved
-from mark_event_queue.domain.batches import RELEASE, Batch, input_of
+from mark_event_queue.domain.batches import RELEASE, SPARE_SECONDS, Batch, input_of
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.lanes import Entry
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.release.release import release_lane, withheld_in
 
-# Left of an invocation when it takes no further batch: more than the wait for an execution.
-_SPARE_MILLISECONDS = (READ_TIMEOUT_SECONDS + 10) * 1000
+# Left of an invocation when it takes no further batch: the wait for an execution, and so much more that what it
+# has in hand is sent while the queues still drop repeats of what another release has sent (see RELEASE).
+_SPARE_MILLISECONDS = (READ_TIMEOUT_SECONDS + SPARE_SECONDS) * 1000
 
 logger = Logger()
 metrics = Metrics()
 clients = Clients(required("CLIENTS_PATH"), lambda admission: tell_unserved(logger, admission))
 executions = Executions(required("STATE_MACHINE_ARN"))
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
-rejected_events = RejectedEvents(required("REJECTED_EVENTS"))
+rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 
 
 class Deliveries:
     """The state machine, which judges by the deployed contract and delivers what passes."""
 
-    @property
-    def room(self) -> int:
-        """How many bytes the events of one batch may take."""
-        return budget(clients.registered())
+    def __init__(self) -> None:
+        self._clients = clients.registered()
+        self.room = budget(self._clients)
 
     def put_through(self, events: Sequence[Event]) -> list[Entry]:
         """Have a batch judged and delivered; return what was withheld of it."""
-        given = input_of(Batch(tuple(events)), clients.registered(), datetime.now(UTC), RELEASE)
+        given = input_of(Batch(tuple(events)), self._clients, datetime.now(UTC), RELEASE)
         return withheld_in(executions.run(f"release-{uuid4()}", given))
 
 

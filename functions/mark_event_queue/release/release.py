@@ -2,15 +2,24 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any, Protocol
 
-from mark_event_queue.domain.batches import split
+from mark_event_queue.domain.batches import cost, split
+from mark_event_queue.domain.errors import (
+    BatchNotDeliveredError,
+    HeldEventsUnavailableError,
+    StateMachineUnavailableError,
+)
 from mark_event_queue.domain.events import Event
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, is_late, mark_of, number_of
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, is_late, mark_of
+from mark_event_queue.domain.lanes import Entry, number_of, place_of
 
 _EVENTS_PER_READ = 20
+
+TOO_LARGE = "EventTooLargeForBatch"
+"""The error of a sequence whose first event takes more room than the clients of today leave a batch."""
 
 
 class HeldEvents(Protocol):
@@ -73,10 +82,13 @@ class _Sequence:
                 return False
         return True
 
-    def pass_over(self, entry: Entry) -> None:
-        """Leave an event where it is."""
-        self.stays = self.stays or entry
-        self._last = entry
+    def advance(self, carried: Sequence[Entry], stays: Mapping[tuple[str, str], Entry]) -> None:
+        """Go on behind the events that a batch carried; those that stay are left where they are."""
+        self.loaded = self.loaded[len(carried) :]
+        for entry in carried:
+            if place_of(entry) in stays:
+                self.stays = self.stays or stays[place_of(entry)]
+                self._last = entry
 
 
 def release_lane(
@@ -90,66 +102,100 @@ def release_lane(
 
     `request` is `{groupIds}`. The answer is `{groupIds, delivered, stopped}`: the groups that still have
     events to release. An event that still breaks the contract stays, and its sequence with it from there
-    on, unless marks are not held. Whoever releases the same events at the same time repeats them
-    within SQS's de-duplication window: the queues drop the second.
-
-    Raises:
-        BatchNotDeliveredError, StateMachineUnavailableError: a batch was not delivered; it stays held.
+    on, unless marks are not held. A batch that is not delivered stays whole, and the lane stops: the
+    answer then has its `error`. Whoever releases the same events at the same time repeats them within
+    SQS's de-duplication window: the queues drop the second.
     """
-    pending = [_Sequence(group_id, store) for group_id in request["groupIds"]]
-    delivered, stopped = 0, []
-    while pending and has_time():
-        going = [sequence for sequence in pending if sequence.has_events()]
-        stopped += [_stop(one.stays, store) for one in pending if one not in going and one.stays]
-        pending = going
-        batch = _batch(pending, pipeline.room)
-        if not batch:
-            break
-        withheld = {_place(entry): entry for entry in pipeline.put_through([_event(entry) for entry in batch])}
-        passed = [entry for entry in batch if _place(entry) not in withheld]
-        for sequence in pending:
-            _advance(sequence, [entry for entry in batch if entry["MessageGroupId"] == sequence.group_id], withheld)
-        store.forget(GATE, passed, {one.group_id: one.stays or one.loaded[0] for one in pending if _knows_first(one)})
-        delivered += len(passed)
-        stuck = [(one, one.stays) for one in pending if hold_marks and one.stays]
-        stopped += [_stop(first, store) for _, first in stuck]
-        pending = [one for one in pending if one not in [sequence for sequence, _ in stuck]]
-    store.count_out(GATE, delivered)
-    return {"groupIds": [one.group_id for one in pending], "delivered": delivered, "stopped": stopped}
+    lane = _Lane([_Sequence(group_id, store) for group_id in request["groupIds"]], store)
+    try:
+        while lane.pending and has_time():
+            lane.load()
+            lane.leave_out_what_is_above(pipeline.room)
+            batch = lane.batch(pipeline.room)
+            if batch:
+                lane.settle(batch, pipeline.put_through([_event(entry) for entry in batch]), hold_marks)
+    except (BatchNotDeliveredError, StateMachineUnavailableError) as error:
+        lane.count_out()
+        return lane.answer() | {"groupIds": [], "error": type(error).__name__}
+    except HeldEventsUnavailableError:
+        lane.count_out()
+        raise
+    lane.count_out()
+    return lane.answer()
+
+
+class _Lane:
+    """Sequences on their way, and what came of them."""
+
+    def __init__(self, sequences: list[_Sequence], store: HeldEvents) -> None:
+        self.pending = sequences
+        self._store = store
+        self._delivered = 0
+        self._stopped: list[dict[str, str]] = []
+
+    def load(self) -> None:
+        """Have the next events of every sequence at hand, and go on with those that have any."""
+        empty = [one for one in self.pending if not one.has_events()]
+        for one in empty:
+            if one.stays:
+                self._note(one.stays, CONTRACT_BROKEN)
+        self._drop(empty)
+
+    def leave_out_what_is_above(self, room: int) -> None:
+        """Stop the sequences whose next event no batch has room for; the others of the lane go on."""
+        too_large = [one for one in self.pending if cost(_event(one.loaded[0])) > room]
+        for one in too_large:
+            self._note(one.stays or one.loaded[0], TOO_LARGE)
+        self._drop(too_large)
+
+    def batch(self, room: int) -> list[Entry]:
+        """Return as many of the loaded events as a batch takes, the first of every sequence before any second one."""
+        rounds = zip_longest(*(one.loaded for one in self.pending))
+        entries = [entry for one_each in rounds for entry in one_each if entry is not None]
+        first = next(split((_event(entry) for entry in entries), room), None)
+        return entries[: len(first.events)] if first else []
+
+    def settle(self, batch: Sequence[Entry], withheld: Sequence[Entry], hold_marks: bool) -> None:
+        """Forget what passed; leave what was withheld, and its sequence with it if marks are held."""
+        stays = {place_of(entry): entry for entry in withheld}
+        for one in self.pending:
+            one.advance([entry for entry in batch if entry["MessageGroupId"] == one.group_id], stays)
+        passed = [entry for entry in batch if place_of(entry) not in stays]
+        first = {one.group_id: one.stays or one.loaded[0] for one in self.pending if one.stays or one.loaded}
+        self._store.forget(GATE, passed, first)
+        self._delivered += len(passed)
+        stuck = [one for one in self.pending if hold_marks and one.stays]
+        for one in stuck:
+            if one.stays:
+                self._note(one.stays, CONTRACT_BROKEN)
+        self._drop(stuck)
+
+    def count_out(self) -> None:
+        """Note how many events the gate has fewer; that this is noted matters less than what else went wrong."""
+        if self._delivered:
+            with suppress(HeldEventsUnavailableError):
+                self._store.count_out(GATE, self._delivered)
+
+    def answer(self) -> dict[str, Any]:
+        """Return what came of the lane so far."""
+        return {
+            "groupIds": [one.group_id for one in self.pending],
+            "delivered": self._delivered,
+            "stopped": self._stopped,
+        }
+
+    def _note(self, first: Entry, error: str) -> None:
+        self._store.note(GATE, first, error)
+        self._stopped.append({"groupId": first["MessageGroupId"], "error": error})
+
+    def _drop(self, sequences: Sequence[_Sequence]) -> None:
+        self.pending = [one for one in self.pending if one not in sequences]
 
 
 def withheld_in(output: str) -> list[Entry]:
     """Return the entries that an execution withheld, from the JSON text of its output."""
     withheld: list[Entry] = json.loads(output)["withheld"]
     return withheld
-
-
-def _batch(sequences: Sequence[_Sequence], room: int) -> list[Entry]:
-    """Return as many of the loaded events as a batch takes, the first of every sequence before any second one."""
-    rounds = zip_longest(*(sequence.loaded for sequence in sequences))
-    entries = [entry for one_each in rounds for entry in one_each if entry is not None]
-    first = next(split((_event(entry) for entry in entries), room), None)
-    return entries[: len(first.events)] if first else []
-
-
-def _advance(sequence: _Sequence, carried: Sequence[Entry], withheld: Mapping[tuple[str, str], Entry]) -> None:
-    sequence.loaded = sequence.loaded[len(carried) :]
-    for entry in carried:
-        if _place(entry) in withheld:
-            sequence.pass_over(withheld[_place(entry)])
-
-
-def _knows_first(sequence: _Sequence) -> bool:
-    return bool(sequence.stays or sequence.loaded)
-
-
-def _stop(first: Entry, store: HeldEvents) -> dict[str, str]:
-    store.note(GATE, first, CONTRACT_BROKEN)
-    return {"groupId": first["MessageGroupId"], "error": CONTRACT_BROKEN}
-
-
-def _place(entry: Entry) -> tuple[str, str]:
-    return entry["MessageGroupId"], number_of(entry)
 
 
 def _event(entry: Entry) -> Event:

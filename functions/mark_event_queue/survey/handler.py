@@ -23,7 +23,6 @@ bucket = UndeliveredRecords(required("UNDELIVERED_RECORDS_BUCKET"))
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Measure what is held back, for everybody together and by client."""
     found = survey(table, datetime.now(UTC))
-    metrics.add_metric("UndeliveredObjects", MetricUnit.Count, bucket.count())
     metrics.add_metric("QuarantinedEvents", MetricUnit.Count, found.gate.events)
     metrics.add_metric("OldestQuarantinedAge", MetricUnit.Seconds, found.gate.oldest_seconds)
     metrics.add_metric("ParkedEvents", MetricUnit.Count, found.for_clients.events)
@@ -36,3 +35,4 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
         ):
             with single_metric(name, unit, value, default_dimensions=dimensions):
                 pass
+    metrics.add_metric("UndeliveredObjects", MetricUnit.Count, bucket.count())

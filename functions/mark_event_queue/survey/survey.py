@@ -49,4 +49,6 @@ def _held(store: HeldEvents, now: datetime) -> Iterable[Held]:
     for recipient in store.recipients():
         since = store.oldest(recipient.name)
         oldest = datetime.fromisoformat(since).astimezone(UTC) if since else now
-        yield Held(recipient.name, recipient.events if since else 0, int((now - oldest).total_seconds()))
+        # The sum is kept beside the events, so after a crash it may be off; but what is held is never none.
+        events = max(1, recipient.events) if since else 0
+        yield Held(recipient.name, events, int((now - oldest).total_seconds()))

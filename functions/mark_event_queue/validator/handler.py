@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mark_event_queue.adapters.settings import required
+from mark_event_queue.adapters.settings import one_of, required
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.held import violations_of
 from mark_event_queue.domain.rejected import RejectedEvents
@@ -16,7 +16,7 @@ from mark_event_queue.validator.validation import validate
 logger = Logger()
 metrics = Metrics()
 contract = load(Path(required("SCHEMAS_FOLDER")))
-rejected_events = RejectedEvents(required("REJECTED_EVENTS"))
+rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 
 
 @logger.inject_lambda_context
