@@ -78,8 +78,11 @@ def _report(session: Session, items: Sequence[Item]) -> bool:
     print(f"\nHeld at the gate, for everybody: {len(at_gate)}")
     for event in at_gate:
         print(f"    {_line(event['body'], order)}")
-        for violation in json.loads(event.get("violations", "[]")):
+        broken = json.loads(event.get("violations", "[]"))
+        for violation in broken:
             print(f'        breaks "{violation["rule"]}" at {violation["path"]}')
+        if not broken:
+            print("        waits behind it")
 
     print("\nExecutions (one per batch)")
     for execution in session.executions.all():
