@@ -184,7 +184,8 @@ _CONTINUED: dict[str, Any] = {
     "continued": {
         "request": {
             "recipient": "original", "atGate": False, "groupId": "", "action": "redrive", "all": False, "eventId": "",
-            "reason": "", "by": "", "dryRun": False, "discarded": 0, "more": False, "queueUrl": CLIENT["queueUrl"],
+            "sequenceNumber": "", "reason": "", "by": "", "dryRun": False, "discarded": 0, "after": "", "more": False,
+            "queueUrl": CLIENT["queueUrl"],
         },
         "page": {
             "lanes": [["AFC%20F7", "BIG%201"]], "after": "BIG%201", "listed": False, "turn": 45, "pause": False,

@@ -371,7 +371,7 @@ def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert request["eventId"] == event_id(1)
     assert (told["wouldDiscard"], told["wouldDeliver"]) == (1, 2)
-    assert given_up == request | {"discarded": 1, "more": False}
+    assert given_up == request | {"discarded": 1, "after": "A", "more": False}
     assert last["page"]["lanes"] == []
     assert [sent["QueueUrl"] for sent in aws.requests] == [client()["queueUrl"]] * 2
     assert [numbers(sent["Entries"]) for sent in aws.requests] == [[2], [3]]

@@ -5,6 +5,7 @@ same behaviour. The properties run every actor (live delivery, redrives) operati
 whatever order Hypothesis chooses; what DynamoDB and SQS do under load they cannot prove.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -22,6 +23,7 @@ from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.lanes import Entry, plan
 from mark_event_queue.parking.parking import park, select
 from mark_event_queue.redrive.redrive import (
+    MOST_SEQUENCES_DESCRIBED,
     SEQUENCES_PER_TURN,
     TURNS_PER_EXECUTION,
     add_up,
@@ -32,7 +34,7 @@ from mark_event_queue.redrive.redrive import (
     list_lanes,
     redrive_lane,
 )
-from tests.builders import entries, event_id, numbers
+from tests.builders import entries, event_id, numbers, sequence_number
 from tests.fakes import SINCE, HeldEventsInMemory, QueueInMemory, Turns
 
 CLIENT, URL = "archive", "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo"
@@ -74,7 +76,7 @@ def _came_to(*group_ids: str, delivered: int = 0, stopped: Sequence[dict[str, st
 def _request(**changes: Any) -> dict[str, Any]:
     """Return what was asked, in the shape in which the states hand it on."""
     asked = {"recipient": CLIENT, "groupId": "", "action": "redrive", "all": False, "eventId": "", "reason": ""}
-    return asked | {"by": "", "discarded": 0, "more": False} | changes
+    return asked | {"sequenceNumber": "", "by": "", "discarded": 0, "after": "", "more": False} | changes
 
 
 def _listing(**changes: Any) -> dict[str, Any]:
@@ -216,8 +218,37 @@ def test_a_store_that_fails_after_the_call_fails_the_step():
     assert numbers(queue.received) == [1, 1, 2]
 
 
-def _failing_once(named: str) -> Callable[[str], None]:
-    failures = iter([True])
+@pytest.mark.parametrize(("failing", "after", "left"), [("forget", 2, 10), ("events", 2, 11), ("note", 0, 9)])
+def test_what_a_lane_delivered_before_it_failed_is_counted_out(failing, after, left):
+    """The step is tried again for the rest; the number of the client's events is right all the same."""
+    store = _parked(*"A" * 12, "B")
+    store.before = _failing_once(failing, after)
+
+    with pytest.raises(HeldEventsUnavailableError, match="throttled"):
+        redrive_lane(_lane(A, B), store, QueueInMemory(_refusing(4)), _always)
+
+    assert sum(len(held) for held in store.stored(CLIENT).values()) == left
+    assert [recipient.events for recipient in store.recipients()] == [left]
+
+
+def test_the_error_of_a_lane_is_told_though_its_count_fails_too():
+    """What went wrong first is what helps."""
+    store = _parked("A", "A")
+
+    def failing(operation: str) -> None:
+        if operation == "count_out":
+            raise HeldEventsUnavailableError("count_out")
+        if operation == "end":
+            raise ValueError("a bug")
+
+    store.before = failing
+
+    with pytest.raises(ValueError, match="a bug"):
+        redrive_lane(_lane(A), store, QueueInMemory(), _always)
+
+
+def _failing_once(named: str, after: int = 0) -> Callable[[str], None]:
+    failures = iter([False] * after + [True])
 
     def before(operation: str) -> None:
         if operation == named and next(failures, False):
@@ -393,10 +424,28 @@ def test_a_client_whose_events_are_held_meanwhile_stays_named(moment):
 # Discards, and what would be done
 # ----------------------------------------------------------------------------------------------------------------------
 def test_a_discard_aims_at_the_first_event():
-    """It is named before it is given up, so that a repeated step gives up nothing else."""
-    aimed = aim(_request(action="discard", groupId=A), _parked("B", "A", "A"))
+    """It is named, with its place, before it is given up, so that a repeated step gives up nothing else."""
+    store, asked = _parked("B", "A", "A"), _request(action="discard", groupId=A)
+    aimed = asked | {"eventId": event_id(2), "sequenceNumber": sequence_number(2)}
 
-    assert aimed == _request(action="discard", groupId=A, eventId=event_id(2))
+    assert aim(asked, store) == aimed
+    assert aim(asked | {"eventId": event_id(2)}, store) == aimed
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"action": "release"}, {"action": "discard", "all": True}], ids=["redrive", "release", "discard"]
+)
+def test_a_sequence_that_lost_its_events_before_its_end_can_be_ended_by_its_mark(changes):
+    """As after a crash in between: it is listed and ended, and its mark is held no more."""
+    store = _parked("A")
+    redrive_lane(_lane(A), store, QueueInMemory(), _times(1))
+    asked = _request(groupId=A, **changes)
+
+    assert aim(asked, store) == asked
+    listed = list_lanes(_listing(groupId=A), store)
+    for group_ids in listed["page"]["lanes"]:
+        redrive_lane(_lane(*group_ids), store, QueueInMemory(), _always)
+    assert store.sequence(CLIENT, A) is None
 
 
 @pytest.mark.parametrize(
@@ -410,9 +459,13 @@ def test_a_redrive_and_a_discard_of_all_aim_at_nothing(asked):
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ({"action": "discard", "groupId": C}, "nothing of this mark is held for archive"),
-        ({"action": "redrive", "groupId": C}, "nothing of this mark is held for archive"),
-        ({"action": "discard", "groupId": A, "eventId": event_id(3)}, "not the one that eventId names"),
+        ({"action": "discard", "groupId": C}, "nothing of this mark is held for archive; meq held shows what is"),
+        ({"action": "discard", "groupId": C, "all": True}, "nothing of this mark is held for archive; meq held"),
+        ({"action": "redrive", "groupId": C}, "nothing of this mark is held for archive; meq held shows what is"),
+        (
+            {"action": "discard", "groupId": A, "eventId": event_id(3)},
+            "eventId names another event than the first one held of this mark; meq held shows the first",
+        ),
     ],
 )
 def test_a_request_for_what_is_not_there_is_refused(asked, problem):
@@ -425,14 +478,29 @@ def test_a_discard_of_a_client_gives_up_all_its_sequences_in_as_many_steps_as_it
     """Without a mark, all of every mark; what there was no time for is left for the next step."""
     store = _parked("A", "B", "A", "C")
     asked = aim(_request(action="discard", groupId="", all=True), store)
-    times = iter([True, False])
 
-    first = discard(asked, store, lambda: next(times))
-    assert first == asked | {"discarded": 2, "more": True}
-    assert discard(first, store, _always) == asked | {"discarded": 4, "more": False}
+    first = discard(asked, store, _times(3))
+    assert first == asked | {"discarded": 3, "after": A, "more": True}
+    assert discard(first, store, _always) == asked | {"discarded": 4, "after": C, "more": False}
 
     assert _stored(store) == {}
     assert [recipient.events for recipient in store.recipients()] == [0]
+
+
+def test_a_step_of_a_discard_looks_at_nothing_that_is_done_with():
+    """It goes on behind the last sequence that was emptied, though that is listed still; looking takes time, too."""
+    store = _parked(*[f"M{number:03}" for number in range(250)])
+    request = _request(action="discard", all=True, more=True)
+    operations: list[str] = []
+    store.before = operations.append
+    steps = 0
+
+    while request["more"]:
+        request = discard(request, store, _times(100))
+        steps += 1
+
+    assert (steps, request["discarded"]) == (5, 250)
+    assert (operations.count("events"), operations.count("discard")) == (500, 250)
 
 
 def test_a_discarded_event_is_on_record_and_makes_way():
@@ -440,7 +508,7 @@ def test_a_discarded_event_is_on_record_and_makes_way():
     store = _parked("A", "B", "A")
     asked = aim(_request(action="discard", groupId=A, by="jo", reason="sent by hand"), store)
 
-    assert discard(asked, store, _always) == asked | {"discarded": 1, "more": False}
+    assert discard(asked, store, _always) == asked | {"discarded": 1, "after": A, "more": False}
     assert _stored(store) == {A: [3], B: [2]}
     (record,) = store.discarded
     assert numbers([record["entry"]]) == [1]
@@ -453,8 +521,44 @@ def test_a_discard_that_is_repeated_gives_up_nothing_more():
     asked = aim(_request(action="discard", groupId=A), store)
     discard(asked, store, _always)
 
-    assert discard(asked, store, _always) == asked | {"discarded": 0, "more": False}
+    assert discard(asked, store, _always) == asked | {"discarded": 0, "after": A, "more": False}
     assert _stored(store) == {A: [2]}
+
+
+def test_a_discard_of_an_event_gives_up_no_other_one_with_its_id():
+    """Where a producer used an event id twice, it is the place in the stream that tells them apart."""
+    store, (first, second) = HeldEventsInMemory(), entries(["A", "A"])
+    twin = second | {"MessageDeduplicationId": first["MessageDeduplicationId"]}
+    store.hold(CLIENT, [[first, twin]], PARKED, "Sqs.SqsException")
+    asked = aim(_request(action="discard", groupId=A, eventId=event_id(1)), store)
+
+    assert discard(asked, store, _always)["discarded"] == 1
+    assert _stored(store) == {A: [2]}
+
+
+@pytest.mark.parametrize("failing", ["events", "discard"])
+def test_what_a_discard_gave_up_before_it_failed_is_counted_out(failing):
+    """The step is tried again for the rest; the number of the client's events is right all the same."""
+    store = _parked(*"A" * 90)
+    store.before = _failing_once(failing, after=1)
+
+    with pytest.raises(HeldEventsUnavailableError):
+        discard(_request(action="discard", groupId=A, all=True), store, _always)
+
+    assert [recipient.events for recipient in store.recipients()] == [50]
+
+
+def test_what_takes_nothing_counts_nothing_out():
+    """A lane or a discard that finds nothing to take writes nothing."""
+    store = _parked("A")
+    operations: list[str] = []
+    store.before = operations.append
+
+    redrive_lane(_lane(A), store, QueueInMemory(_refusing(1)), _always)
+    redrive_lane(_lane(B), store, QueueInMemory(), _always)
+    discard(_request(action="discard", groupId=B, all=True), store, _always)
+
+    assert "count_out" not in operations
 
 
 def test_a_discard_of_all_gives_up_the_whole_sequence():
@@ -498,6 +602,28 @@ def test_a_dry_run_says_when_there_are_more_sequences_than_it_tells():
 
     assert len(told["sequences"]) == SEQUENCES_PER_TURN
     assert (told["moreSequences"], told["wouldDeliver"]) == (3, SEQUENCES_PER_TURN + 3)
+
+
+@pytest.mark.parametrize(("beyond", "more"), [(0, MOST_SEQUENCES_DESCRIBED - SEQUENCES_PER_TURN), (1, True), (9, True)])
+def test_a_dry_run_says_when_there_are_more_sequences_than_it_counts(beyond, more):
+    """One invocation reads so many and no more; what it tells then is of those."""
+    store = HeldEventsInMemory()
+    marks = [f"M{number:04}" for number in range(MOST_SEQUENCES_DESCRIBED + beyond)]
+    store.hold(CLIENT, [[entry] for entry in entries(marks)], PARKED, "Sqs.SqsException")
+
+    told = describe(_request(), store)
+
+    assert json.dumps(told["moreSequences"]) == json.dumps(more)
+    assert (len(told["sequences"]), told["wouldDeliver"]) == (SEQUENCES_PER_TURN, MOST_SEQUENCES_DESCRIBED)
+
+
+@pytest.mark.parametrize(("mark", "told"), [("x" * 128, "x" * 128), ("x" * 129, "x" * 128 + "…")])
+def test_a_dry_run_shows_where_it_cuts_a_mark(mark, told):
+    """Nobody takes the part of a mark for the whole."""
+    store, (entry,) = HeldEventsInMemory(), entries([mark])
+    store.hold(CLIENT, [[entry | {"MessageBody": json.dumps({"mark": mark})}]], PARKED, "Sqs.SqsException")
+
+    assert [one["mark"] for one in describe(_request(), store)["sequences"]] == [told]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ REDRIVE: dict[str, Any] = {
     "action": "redrive",
     "all": False,
     "eventId": "",
+    "sequenceNumber": "",
     "reason": "",
     "by": "",
     "dryRun": False,
     "discarded": 0,
+    "after": "",
     "more": False,
 }
 RELEASE = {"recipient": GATE, "atGate": True, "action": "release"}
@@ -34,17 +36,30 @@ DISCARD = {"client": "archive", "action": "discard", "mark": "AFC 6", "reason": 
     ("asked", "understood"),
     [
         ({"client": "archive"}, {}),
-        ({"client": "archive", "action": "redrive", "mark": "", "all": False, "dryRun": False}, {}),
+        ({"client": "archive", "action": "redrive", "all": False, "dryRun": False}, {}),
+        (
+            {"client": "c" * 60, "mark": "é" * 1_024},
+            {"recipient": "c" * 60, "groupId": to_group_id("é" * 1_024)},
+        ),
+        (
+            DISCARD | {"eventId": "1" * 128, "reason": "é" * 1_000, "by": "é" * 1_000},
+            {
+                "groupId": to_group_id("AFC 6"),
+                "action": "discard",
+                "eventId": "1" * 128,
+                "reason": "é" * 1_000,
+                "by": "é" * 1_000,
+            },
+        ),
         ({"client": "archive", "mark": "AFC 6"}, {"groupId": to_group_id("AFC 6")}),
         ({"client": "archive", "dryRun": True}, {"dryRun": True}),
         (DISCARD, {"groupId": to_group_id("AFC 6"), "action": "discard", "reason": "sent by hand", "by": "jo"}),
         (
-            DISCARD | {"all": True, "eventId": "1", "dryRun": True},
+            DISCARD | {"all": True, "eventId": "", "dryRun": True},
             {
                 "groupId": to_group_id("AFC 6"),
                 "action": "discard",
                 "all": True,
-                "eventId": "1",
                 "reason": "sent by hand",
                 "by": "jo",
                 "dryRun": True,
@@ -98,7 +113,11 @@ def test_what_makes_sense_is_handed_on_in_full(asked, understood):
         ({"client": "archive", "eventId": "1"}, '"eventId" is for a discard'),
         (DISCARD | {"all": 1}, '"all" has to be true or false'),
         (DISCARD | {"eventId": 1}, '"eventId" has to be a text'),
-        (DISCARD | {"mark": ""}, 'needs the "mark"'),
+        (DISCARD | {"mark": ""}, '"mark" is empty; leave it out for all marks'),
+        (DISCARD | {"mark": "", "all": True}, '"mark" is empty; leave it out for all marks'),
+        ({"client": "archive", "mark": ""}, '"mark" is empty; leave it out for all marks'),
+        ({"gate": True, "mark": ""}, '"mark" is empty; leave it out for all marks'),
+        (DISCARD | {"all": True, "eventId": "1"}, '"eventId" is of one event, "all" of all: leave out one'),
         (DISCARD | {"reason": ""}, 'needs a "reason"'),
         (DISCARD | {"by": ""}, '"by"'),
         *[
@@ -114,6 +133,26 @@ def test_what_makes_none_is_refused_with_what_to_write_instead(asked, advice):
         parse(asked)
 
     assert advice in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("client", "c" * 61, '"client" has 61 characters; it may have 60'),
+        ("mark", "é" * 1_025, '"mark" has 2,050 bytes; a mark has at most 2,048'),
+        ("mark", "\ud800" * 683, '"mark" has 2,049 bytes; a mark has at most 2,048'),
+        ("eventId", "1" * 129, '"eventId" has 129 characters; it may have 128'),
+        ("reason", "x" * 1_001, '"reason" has 1,001 characters; it may have 1,000'),
+        ("by", "x" * 1_001, '"by" has 1,001 characters; it may have 1,000'),
+    ],
+    ids=["client", "mark", "mark of surrogates", "eventId", "reason", "by"],
+)
+def test_a_text_beyond_its_bound_is_refused_with_the_bound(name, text, advice):
+    """Records and states have room for texts of so many characters."""
+    with pytest.raises(RedriveRequestError) as refused:
+        parse(DISCARD | {name: text})
+
+    assert str(refused.value) == advice
 
 
 @pytest.mark.parametrize(

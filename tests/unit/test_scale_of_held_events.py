@@ -7,14 +7,28 @@ How long a call takes cannot be proven here, and how large an answer may be only
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
 
 from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
+from mark_event_queue.domain.events import Event
+from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.lanes import Entry, entry_of, plan
 from mark_event_queue.parking.parking import park, select
-from mark_event_queue.redrive.redrive import TURNS_PER_EXECUTION, conclude, list_lanes, redrive_lane
+from mark_event_queue.redrive.redrive import (
+    SEQUENCES_PER_TURN,
+    TURNS_PER_EXECUTION,
+    conclude,
+    describe,
+    discard,
+    list_lanes,
+    redrive_lane,
+)
+from mark_event_queue.redrive.request import parse
+from mark_event_queue.release.release import release_lane
 from mark_event_queue.survey.survey import survey
 from tests.dynamodb_in_memory import DynamoDBInMemory
 
@@ -25,18 +39,18 @@ NO_TOTALS = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []
 class CountedTable:
     """A table of what waits, and the calls that it got."""
 
-    def __init__(self, marks: int) -> None:
+    def __init__(self, marks: int, recipient: str = "archive") -> None:
         self.dynamodb = DynamoDBInMemory()
         self.table = HeldEventsTable("held", self.dynamodb)
-        self.table.hold("archive", [_of(0, range(EVENTS_PER_MARK))], "parked", "Fault")
+        self.table.hold(recipient, [_of(0, range(EVENTS_PER_MARK))], "parked", "Fault")
         one = self.dynamodb.contents()
-        mention = one.pop((RECIPIENTS, "archive"))
+        mention = one.pop((RECIPIENTS, recipient))
         for mark in range(1, marks):  # as holding each would have left it
             for item in one.values():
                 like_it = {name: _of_mark(value, mark) for name, value in item.items()}
                 self.dynamodb.put(like_it["pk"]["S"], like_it["sk"]["S"], like_it)
         events = {"N": str(marks * EVENTS_PER_MARK)}
-        self.dynamodb.put(RECIPIENTS, "archive", mention | {"events": events})
+        self.dynamodb.put(RECIPIENTS, recipient, mention | {"events": events})
 
     def calls_of(self, act: Callable[[HeldEventsTable], Any]) -> Counter[str]:
         """Return the calls that something takes."""
@@ -125,6 +139,14 @@ def test_the_survey_reads_two_items(few: CountedTable, many: CountedTable):
     assert held.events >= MARKS * EVENTS_PER_MARK
 
 
+def test_a_dry_run_reads_so_many_pages_and_no_more(few: CountedTable, many: CountedTable):
+    """It tells of five thousand sequences by fifty pages, and by one look more whether there are further ones."""
+    asked = parse({"client": "archive", "dryRun": True}).as_state()
+
+    assert many.calls_of(lambda table: describe(asked, table)) == {"query": MARKS // SEQUENCES_PER_TURN + 1}
+    assert few.calls_of(lambda table: describe(asked, table)) == {"query": 2}
+
+
 class Queue:
     """A queue that takes everything, and remembers how far each mark is."""
 
@@ -190,3 +212,59 @@ def test_a_redrive_of_any_size_gets_through(many: CountedTable):
     assert calls["transact_write_items"] <= MARKS // 10 * EVENTS_PER_MARK + 100
     assert calls["delete_item"] == MARKS + 1
     assert calls["update_item"] == MARKS // 10
+
+
+def test_a_discard_of_any_size_gets_through():
+    """Each invocation goes on where the last one stopped: two looks at each mark, and a transaction of its events.
+
+    What follows ends the emptied sequences. Only the records of what was given up stay.
+    """
+    held = CountedTable(MARKS)
+    asked = {"client": "archive", "action": "discard", "all": True, "reason": "no use", "by": "jo"}
+    request = parse(asked).as_state()
+    invocations: list[int] = []
+
+    def discard_all(table: HeldEventsTable) -> None:
+        nonlocal request
+        while request["more"] or not invocations:
+            rounds = chain(repeat(True, 1_000), repeat(False))
+            request = discard(request, table, partial(next, rounds))
+            invocations.append(request["discarded"])
+            assert len(invocations) <= 2 * MARKS // 1_000 + 1
+
+    calls = held.calls_of(discard_all)
+
+    assert (request["discarded"], len(invocations)) == (MARKS * EVENTS_PER_MARK, 2 * MARKS // 1_000)
+    assert calls.keys() == {"query", "transact_write_items", "update_item"}
+    assert calls["query"] <= 2 * MARKS + MARKS // SEQUENCES_PER_TURN + 2 * len(invocations) + 1
+    assert calls["transact_write_items"] == MARKS
+    assert calls["update_item"] == len(invocations)
+    assert [recipient.events for recipient in held.table.recipients()] == [0]
+    _redrive(held.table, Queue())
+    assert {pk for pk, _ in held.dynamodb.contents()} == {"DISCARDED#archive"}
+    assert len(held.dynamodb.contents()) == MARKS * EVENTS_PER_MARK
+
+
+class Pipeline:
+    """What delivers every batch that it is given."""
+
+    room = 1_000_000
+
+    def __init__(self) -> None:
+        self.events = 0
+
+    def put_through(self, events: Sequence[Event]) -> list[Entry]:
+        """Withhold nothing."""
+        self.events += len(events)
+        return []
+
+
+def test_a_release_costs_what_it_takes():
+    """A lane of ten marks: two looks at each, before its events and before its end; transactions by the batch."""
+    held, pipeline = CountedTable(10, GATE), Pipeline()
+    lane = {"groupIds": [f"M{mark:04}" for mark in range(10)]}
+
+    calls = held.calls_of(lambda table: release_lane(lane, table, pipeline, True, lambda: True))
+
+    assert pipeline.events == 10 * EVENTS_PER_MARK
+    assert calls <= Counter(get_item=20, query=20, transact_write_items=3, delete_item=10, update_item=1)

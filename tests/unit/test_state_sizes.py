@@ -32,6 +32,7 @@ from mark_event_queue.domain.lanes import Entry, Lane, entry_of, part, sequences
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import select
 from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, conclude, describe, list_lanes, redrive_lane
+from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, Item, client, item, record
@@ -439,9 +440,13 @@ def test_a_turn_of_the_longest_marks_fits(mark: Callable[[int], str]):
     for number in range(SEQUENCES_PER_TURN):
         event = convert(record(item(number, mark(number)), number))
         store.hold("archive", [[entry_of(event.as_input())]], PARKED, "Sqs.KmsAccessDeniedException")
-    request = {
-        "recipient": "archive", "atGate": False, "groupId": "", "action": "redrive", "all": False, "eventId": "",
-        "reason": "", "by": "", "dryRun": False, "discarded": 0, "more": False, "queueUrl": client()["queueUrl"],
-    }  # fmt: skip
+    asked = {
+        "client": "archive",
+        "action": "discard",
+        "all": True,
+        "reason": "\U0001f600" * 1_000,
+        "by": "\x01" * 1_000,
+    }
+    request = parse(asked).as_state() | {"queueUrl": client()["queueUrl"], "after": "x" * 128}
 
     _assert_fits(_turn_states(store, request), "a turn")

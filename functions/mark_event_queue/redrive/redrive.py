@@ -1,11 +1,13 @@
 """How held events leave the table for a client: in order per sequence, each only when its queue accepted it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any, Protocol
 
-from mark_event_queue.domain.errors import RedriveRequestError
+from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError
 from mark_event_queue.domain.held import HeldSequence
-from mark_event_queue.domain.lanes import WAVE_SIZE, Entry
+from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
 
 # SQS API Reference, SendMessageBatch: 1 MiB together; the rest is for attributes and what carries them.
 _WAVE_BYTES = 1_000_000
@@ -13,6 +15,9 @@ _WAVE_BYTES = 1_000_000
 _EVENTS_PER_READ = 10
 _EVENTS_PER_DISCARD = 40
 SEQUENCES_PER_TURN = 100
+
+# What a dry run reads in the time of one invocation: fifty pages or so.
+MOST_SEQUENCES_DESCRIBED = 5_000
 
 # So that a hundred of whatever characters are far from what a state may hold; a real mark has a dozen.
 _MARK_LENGTH = 128
@@ -61,24 +66,32 @@ class Queue(Protocol):
 
 
 def aim(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
-    """Return the request with the event that a discard of one event is to give up.
+    """Return the request with the event that a discard of one event is to give up, and its place in the stream.
 
-    Naming it here makes a discard safe to repeat: the event is given up once, however often it is tried.
+    Naming it here makes a discard safe to repeat: the event is given up once, however often it is tried. It takes
+    the place to tell it from others, for a producer's mistake may repeat an event id.
+    A sequence that has no events left, as after a crash before its end, is held: a redrive ends it.
 
     Raises:
         RedriveRequestError: nothing of the mark is held, or the event that is named is not its first.
     """
-    if not request["groupId"]:
+    recipient, group_id = request["recipient"], request["groupId"]
+    if not group_id:
         return dict(request)
-    first = store.events(request["recipient"], request["groupId"], 1)
-    if not first:
-        raise RedriveRequestError(f"nothing of this mark is held for {request['recipient']}")
+    nothing_held = RedriveRequestError(f"nothing of this mark is held for {recipient}; meq held shows what is")
     if request["action"] != "discard" or request["all"]:
+        if store.sequence(recipient, group_id) is None:
+            raise nothing_held
         return dict(request)
-    first_id = first[0]["MessageDeduplicationId"]
-    if request["eventId"] and request["eventId"] != first_id:
-        raise RedriveRequestError("the first held event of this mark is not the one that eventId names")
-    return dict(request) | {"eventId": first_id}
+    first = next(iter(store.events(recipient, group_id, 1)), None)
+    if first is None:
+        raise nothing_held
+    event_id = first["MessageDeduplicationId"]
+    if request["eventId"] not in ("", event_id):
+        raise RedriveRequestError(
+            "eventId names another event than the first one held of this mark; meq held shows the first"
+        )
+    return dict(request) | {"eventId": event_id, "sequenceNumber": number_of(first)}
 
 
 def list_lanes(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
@@ -134,25 +147,25 @@ def redrive_lane(
     far below SQS's de-duplication window: the queue drops the second.
     """
     recipient, pending = request["recipient"], list(request["groupIds"])
-    delivered, stopped = 0, []
+    stopped: list[dict[str, str]] = []
     loaded: dict[str, list[Entry]] = {}
-    while pending and has_time():
-        pending = [group_id for group_id in pending if _load(recipient, group_id, store, loaded)]
-        wave = _wave([loaded[group_id][0] for group_id in pending])
-        refused = queue.send(request["queueUrl"], wave) if wave else {}
-        accepted = [entry for entry in wave if entry["Id"] not in refused]
-        for entry in accepted:
-            loaded[entry["MessageGroupId"]].pop(0)
-        store.forget(recipient, accepted, {group_id: next_[0] for group_id, next_ in loaded.items() if next_})
-        delivered += len(accepted)
-        for entry in wave:
-            if entry["Id"] in refused:
-                group_id, error = entry["MessageGroupId"], refused[entry["Id"]]
-                store.note(recipient, entry, error)
-                stopped.append({"groupId": group_id, "error": error})
-                pending.remove(group_id)
-    store.count_out(recipient, delivered)
-    return {"groupIds": pending, "delivered": delivered, "stopped": stopped}
+    with _counting_out(recipient, store) as delivered:
+        while pending and has_time():
+            pending = [group_id for group_id in pending if _load(recipient, group_id, store, loaded)]
+            wave = _wave([loaded[group_id][0] for group_id in pending])
+            refused = queue.send(request["queueUrl"], wave) if wave else {}
+            accepted = [entry for entry in wave if entry["Id"] not in refused]
+            for entry in accepted:
+                loaded[entry["MessageGroupId"]].pop(0)
+            store.forget(recipient, accepted, {group_id: next_[0] for group_id, next_ in loaded.items() if next_})
+            delivered.append(len(accepted))
+            for entry in wave:
+                if entry["Id"] in refused:
+                    group_id, error = entry["MessageGroupId"], refused[entry["Id"]]
+                    store.note(recipient, entry, error)
+                    stopped.append({"groupId": group_id, "error": error})
+                    pending.remove(group_id)
+    return {"groupIds": pending, "delivered": sum(delivered), "stopped": stopped}
 
 
 def conclude(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
@@ -171,32 +184,35 @@ def conclude(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]
 def discard(request: Mapping[str, Any], store: HeldSequences, has_time: Callable[[], bool]) -> dict[str, Any]:
     """Give up, on record, the event that was aimed at, or all of its sequence, or all of the recipient's.
 
-    The answer is the request with `discarded` events more, and `more` if the time was not enough for all.
+    The answer is the request with `discarded` events more, and `more` if the time was not enough for all. `after`
+    then is the last sequence that is done with, behind which the next step goes on.
     """
-    recipient, discarded = request["recipient"], 0
-    more = False
-    for group_id in [request["groupId"]] if request["groupId"] else _group_ids(recipient, store):
-        while first := store.events(recipient, group_id, _EVENTS_PER_DISCARD if request["all"] else 1):
-            if not request["all"] and first[0]["MessageDeduplicationId"] != request["eventId"]:
-                break
-            more = not has_time()
-            if more:
-                break
-            store.discard(recipient, first, by=request["by"], reason=request["reason"])
-            discarded += len(first)
-        if more:
-            break
-    store.count_out(recipient, discarded)
-    return dict(request) | {"discarded": request["discarded"] + discarded, "more": more}
+    recipient, after = request["recipient"], request["after"]
+    group_ids = iter([request["groupId"]]) if request["groupId"] else _group_ids(recipient, after, store)
+    group_id = next(group_ids, "")
+    with _counting_out(recipient, store) as discarded:
+        while group_id and has_time():
+            if entries := _to_give_up(request, group_id, store):
+                store.discard(recipient, entries, by=request["by"], reason=request["reason"])
+                discarded.append(len(entries))
+            else:
+                after, group_id = group_id, next(group_ids, "")
+    given_up = request["discarded"] + sum(discarded)
+    return dict(request) | {"discarded": given_up, "after": after, "more": bool(group_id)}
 
 
 def describe(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]:
-    """Return what the request would do, without doing it; the first hundred sequences one by one."""
+    """Return what the request would do, without doing it; the first hundred sequences one by one.
+
+    Not more than the first `MOST_SEQUENCES_DESCRIBED` are counted; `moreSequences` is true if there are more.
+    """
     if request["groupId"]:
         one = store.sequence(request["recipient"], request["groupId"])
         sequences = [one] if one else []
     else:
-        sequences = list(_sequences(request["recipient"], store))
+        sequences = list(islice(_sequences(request["recipient"], "", store), MOST_SEQUENCES_DESCRIBED + 1))
+    not_all = len(sequences) > MOST_SEQUENCES_DESCRIBED
+    sequences = sequences[:MOST_SEQUENCES_DESCRIBED]
     events = sum(sequence.events for sequence in sequences)
     would_discard = 0
     if request["action"] == "discard":
@@ -207,7 +223,7 @@ def describe(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]
         "wouldDeliver": events - would_discard,
         "sequences": [
             {
-                "mark": sequence.mark[:_MARK_LENGTH],
+                "mark": _shortened(sequence.mark),
                 "events": sequence.events,
                 "since": sequence.since,
                 "reason": sequence.reason,
@@ -215,16 +231,45 @@ def describe(request: Mapping[str, Any], store: HeldSequences) -> dict[str, Any]
             }
             for sequence in sequences[:SEQUENCES_PER_TURN]
         ],
-        "moreSequences": max(0, len(sequences) - SEQUENCES_PER_TURN),
+        "moreSequences": not_all or max(0, len(sequences) - SEQUENCES_PER_TURN),
     }
 
 
-def _group_ids(recipient: str, store: HeldSequences) -> Iterator[str]:
-    return (sequence.group_id for sequence in _sequences(recipient, store))
+@contextmanager
+def _counting_out(recipient: str, store: HeldSequences) -> Iterator[list[int]]:
+    """Have it noted how many events left the table, also of a step that fails in between: its error is what is told."""
+    gone: list[int] = []
+    try:
+        yield gone
+    except Exception:
+        with suppress(HeldEventsUnavailableError):
+            _count_out(recipient, gone, store)
+        raise
+    _count_out(recipient, gone, store)
 
 
-def _sequences(recipient: str, store: HeldSequences) -> Iterator[HeldSequence]:
-    after = ""
+def _count_out(recipient: str, gone: Sequence[int], store: HeldSequences) -> None:
+    if events := sum(gone):
+        store.count_out(recipient, events)
+
+
+def _to_give_up(request: Mapping[str, Any], group_id: str, store: HeldSequences) -> list[Entry]:
+    if request["all"]:
+        return store.events(request["recipient"], group_id, _EVENTS_PER_DISCARD)
+    aimed_at = request["sequenceNumber"], request["eventId"]
+    first = store.events(request["recipient"], group_id, 1)
+    return [entry for entry in first if (number_of(entry), entry["MessageDeduplicationId"]) == aimed_at]
+
+
+def _shortened(mark: str) -> str:
+    return mark if len(mark) <= _MARK_LENGTH else f"{mark[:_MARK_LENGTH]}…"
+
+
+def _group_ids(recipient: str, after: str, store: HeldSequences) -> Iterator[str]:
+    return (sequence.group_id for sequence in _sequences(recipient, after, store))
+
+
+def _sequences(recipient: str, after: str, store: HeldSequences) -> Iterator[HeldSequence]:
     while page := store.sequences(recipient, after, SEQUENCES_PER_TURN):
         yield from page
         after = page[-1].group_id

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mark_event_queue.domain.budget import LONGEST_CLIENT_NAME
 from mark_event_queue.domain.errors import RedriveRequestError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
@@ -11,6 +12,16 @@ from mark_event_queue.domain.held import GATE
 _ACTIONS = {"redrive", "release", "discard"}
 _TEXTS = ("client", "mark", "action", "eventId", "reason", "by")
 _FLAGS = ("gate", "all", "dryRun")
+
+# What stands on record with each event: forty at once are far below what a transaction takes, and a state.
+_LONGEST_FOR_THE_RECORD = 1_000
+_MOST_CHARACTERS = {
+    "client": LONGEST_CLIENT_NAME,
+    "eventId": 128,  # SQS API Reference, SendMessage: of a de-duplication id, which is what an event is held by
+    "reason": _LONGEST_FOR_THE_RECORD,
+    "by": _LONGEST_FOR_THE_RECORD,
+}
+_MARK_BYTES = 2_048  # DynamoDB Developer Guide, quotas: of a partition key, which a mark is
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +52,12 @@ class RedriveRequest:
             "action": self.action,
             "all": self.everything,
             "eventId": self.event_id,
+            "sequenceNumber": "",
             "reason": self.reason,
             "by": self.by,
             "dryRun": self.dry_run,
             "discarded": 0,
+            "after": "",
             "more": False,
         }
 
@@ -62,6 +75,12 @@ def parse(asked: Mapping[str, Any]) -> RedriveRequest:
         _demand(isinstance(asked.get(name, ""), str), f'"{name}" has to be a text')
     for name in _FLAGS:
         _demand(isinstance(asked.get(name, False), bool), f'"{name}" has to be true or false')
+    for name, most in _MOST_CHARACTERS.items():
+        length = len(asked.get(name, ""))
+        _demand(length <= most, f'"{name}" has {length:,} characters; it may have {most:,}')
+    mark_bytes = len(asked.get("mark", "").encode("utf-8", "surrogatepass"))
+    _demand(mark_bytes <= _MARK_BYTES, f'"mark" has {mark_bytes:,} bytes; a mark has at most {_MARK_BYTES:,}')
+    _demand(asked.get("mark") != "", '"mark" is empty; leave it out for all marks')
     at_gate = asked.get("gate", False)
     _demand(bool(asked.get("client")) != at_gate, 'say whose events: {"client": "<name>"} or {"gate": true}, not both')
     _demand(asked.get("client") != GATE, 'the gate is no client: {"gate": true}')
@@ -70,15 +89,16 @@ def parse(asked: Mapping[str, Any]) -> RedriveRequest:
     _demand(action != "redrive" or not at_gate, "what is held at the gate is released, not redriven")
     _demand(action != "release" or at_gate, "what is held for a client is redriven, not released")
     discarding = action == "discard"
-    aimed = bool(asked.get("mark") or asked.get("all"))
+    aimed = "mark" in asked or asked.get("all", False)
     _demand(not discarding or aimed, 'a discard needs the "mark" whose first event it gives up, or "all"')
     _demand(not discarding or bool(asked.get("reason")), 'a discard needs a "reason", for the record')
     _demand(not discarding or bool(asked.get("by")), 'a discard needs to know who asks, "by", for the record')
     _demand(discarding or not asked.get("all"), f'"all" is for a discard; a {action} takes all that is held anyway')
     _demand(discarding or not asked.get("eventId"), f'"eventId" is for a discard; a {action} takes events in order')
+    _demand(not (asked.get("all") and asked.get("eventId")), '"eventId" is of one event, "all" of all: leave out one')
     return RedriveRequest(
         recipient=GATE if at_gate else asked["client"],
-        group_id=to_group_id(asked["mark"]) if asked.get("mark") else "",
+        group_id=to_group_id(asked["mark"]) if "mark" in asked else "",
         action=action,
         everything=asked.get("all", False),
         event_id=asked.get("eventId", ""),
