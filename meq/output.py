@@ -117,9 +117,12 @@ def _(data: Status) -> list[str]:
 @_text.register
 def _(data: WouldRedrive) -> list[str]:
     rows = [(quoted(one.mark), str(one.events), one.since, one.reason, one.error) for one in data.sequences]
-    more = [f"… and {many(data.more_sequences, 'sequence')} more."] if data.more_sequences else []
-    discard = many(data.would_discard, "event")
-    would = f"Would discard {discard} and deliver {data.would_deliver} {_to(data.recipient)}."
+    not_all = data.more_sequences is True
+    others = "more sequences than were counted" if not_all else f"{many(data.more_sequences, 'sequence')} more"
+    more = [f"… and {others}."] if data.more_sequences else []
+    least = "at least " if not_all else ""
+    discard, deliver = f"{least}{many(data.would_discard, 'event')}", f"{least}{data.would_deliver}"
+    would = f"Would discard {discard} and deliver {deliver} {_to(data.recipient)}."
     return [*_table(("mark", "events", "since", "reason", "error"), rows), *more, would]
 
 

@@ -40,7 +40,7 @@ class Asked:
         """Return the input of the state machine."""
         at_gate = self.recipient == GATE
         recipient: dict[str, Any] = {"gate": True} if at_gate else {"client": self.recipient}
-        mark = {"mark": self.mark} if self.mark else {}
+        mark = {} if self.mark is None else {"mark": self.mark}
         record = {"by": self.by, "reason": self.reason, "all": self.everything} if self.discard else {}
         letting_go = "release" if at_gate else "redrive"
         return recipient | {"action": "discard" if self.discard else letting_go, "dryRun": self.dry_run} | mark | record
@@ -81,14 +81,17 @@ class WouldSequence:
 
 @dataclass(frozen=True)
 class WouldRedrive:
-    """What a redrive, a release or a discard would do: its first hundred sequences one by one, how many more."""
+    """What a redrive, a release or a discard would do: its first hundred sequences one by one, how many more.
+
+    `more_sequences` is true where there are more than were counted: then the other numbers are the least it would do.
+    """
 
     recipient: str
     mark: str | None
     would_discard: int
     would_deliver: int
     sequences: list[WouldSequence]
-    more_sequences: int
+    more_sequences: int | bool
     done: ClassVar[bool] = True
 
 

@@ -33,6 +33,7 @@ from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTI
 from mark_event_queue.domain.lanes import Entry, entry_of
 from meq.__main__ import commands
 from meq.errors import explain
+from meq.redrive import Asked
 from tests.builders import NOW, client, entries, event_id, event_input, record, sequence_number
 from tests.held_table import create_table
 
@@ -633,6 +634,31 @@ def test_a_dry_run_tells_what_would_be_done(world):
         "… and 1 sequence more.",
         "Would discard 0 events and deliver 3 to Police.",
     ]
+
+
+def test_a_dry_run_says_when_not_all_was_counted(world):
+    """Its numbers then are the least that would be done."""
+    world.park("Police", entries(["AFC 6"]))
+    described = {"wouldDiscard": 0, "wouldDeliver": 9_000, "sequences": [], "moreSequences": True}
+    world.machine.answers += [_succeeded(described | {"recipient": "Police"})] * 2
+
+    assert world.json("redrive", "Police", "--dry-run")["moreSequences"] is True
+    assert world.meq("redrive", "Police", "--dry-run").stdout.splitlines()[-2:] == [
+        "… and more sequences than were counted.",
+        "Would discard at least 0 events and deliver at least 9000 to Police.",
+    ]
+
+
+def test_an_empty_mark_is_never_asked_for(world):
+    """It is neither sent nor taken for all marks."""
+    world.park("Police", entries(["A"]))
+
+    for empty in ("", '""'):
+        assert "a mark is not empty" in world.meq("redrive", "Police", "--mark", empty).stderr
+        discarded = world.meq("discard", "Police", empty, "--all", "--reason", "no use", "--by", "Ann")
+        assert "a mark is not empty" in discarded.stderr
+    assert world.machine.started == []
+    assert Asked("Police", "").as_input()["mark"] == ""
 
 
 def test_a_discard_goes_on_record_with_who_asked_and_why(world):
