@@ -261,6 +261,7 @@ _INVOCATIONS = st.builds(
 )
 
 
+@pytest.mark.slow  # whole invocations of a megabyte, each state of every batch measured
 @settings(max_examples=40)
 @given(_INVOCATIONS)
 def test_no_state_can_pass_what_step_functions_allows(invocation):
@@ -333,6 +334,7 @@ def test_the_reasons_of_unfit_events_fit(name):
     ("name_length", "url_length"),
     [(LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL), (LONGEST_CLIENT_NAME, 1), (3, LONGEST_QUEUE_URL), (3, 1)],
 )
+@pytest.mark.slow  # a hundred clients, six hundred events, every kind of verdict
 @pytest.mark.parametrize("kind", sorted(_VERDICTS))
 def test_as_many_clients_as_are_served_fit(kind, name_length, url_length):
     """A thousand registrations, of the longest and the shortest names and queue URLs, every one with parked events."""
