@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
@@ -422,7 +423,11 @@ def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
 
 def test_parking_says_by_its_name_that_its_table_is_gone(stack: Stack):
     """The error that the parking function raises is the one that the definition retries, and then fails with."""
-    stack.dynamodb.delete_table(TableName="held")
+
+    def refuse(operation: str, arguments: object) -> None:
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no such table"}}, operation)
+
+    stack.dynamodb.before = refuse
     client = {"name": "original", "queueUrl": "mocked"}
     execution = stack.execute(_events(["AFC 6"]), [client], case="ClientQueueMissing")
     assert (execution.status, execution.error) == ("FAILED", "HeldEventsUnavailableError")

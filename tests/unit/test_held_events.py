@@ -1,6 +1,7 @@
 """Unit tier, `adapters.held_events`: proves what the table holds of what waits, and on which condition.
 
 Every scenario runs on moto and on the table in memory that other tests build on: what the one does, the other does.
+moto copies the table for every transaction, so the longest sequences are for the one in memory alone.
 A local endpoint gives the answers that neither gives: conflicts, refusals. How DynamoDB behaves under load cannot
 be proven here.
 """
@@ -39,7 +40,7 @@ def moto() -> Iterator[Any]:
 
 @pytest.fixture(params=["moto", "in memory"])
 def dynamodb(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A client of an empty table, gone afterwards: moto's, which copies it for every transaction, or the one in memory."""
+    """A client of an empty table, gone afterwards: moto's, or the one in memory."""
     if request.param == "in memory":
         yield DynamoDBInMemory()
         return
