@@ -189,7 +189,7 @@ def moto() -> Iterator[dict[str, Any]]:
     """One moto for the file, and clients of it: to make them anew costs more than any of these tests."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-2")
-        yield {name: boto3.client(name) for name in ("ssm", "s3")}  # type: ignore[call-overload]
+        yield {name: boto3.client(name) for name in ("ssm", "s3")}
 
 
 @pytest.fixture
