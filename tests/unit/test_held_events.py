@@ -513,9 +513,12 @@ def test_events_of_an_ended_sequence_are_forgotten_alone(table, items):
     assert table.sequence("archive", A) is None
 
 
-def test_more_events_than_a_transaction_takes_are_forgotten(table, items):
+@pytest.mark.parametrize(
+    ("dynamodb", "count", "marks"), [("in memory", 150, 60), ("moto", 100, 0)], indirect=["dynamodb"]
+)
+def test_more_events_than_a_transaction_takes_are_forgotten(table, items, count, marks):
     """Of one sequence and of many."""
-    held, others = _of("A", 100), entries([f"M{number}" for number in range(50)])
+    held, others = _of("A", count), entries([f"M{number}" for number in range(marks)])
     _hold(table, held, *([entry] for entry in others))
 
     table.forget("archive", [*held, *others], {})
