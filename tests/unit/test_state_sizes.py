@@ -9,6 +9,7 @@ they are documented to answer; that they add no more cannot be proven offline.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count, cycle, islice
 from typing import Any
 
@@ -212,6 +213,7 @@ def _small_record(number: int, marks: int) -> dict[str, Any]:
     return record({"eventId": {"S": f"{number}"}, "mark": {"S": f"{number % marks}"}, "v": {"N": "1"}}, number)
 
 
+@cache
 def _clients(registrations: int, name_length: int = 20, url_length: int = 90) -> list[dict[str, str]]:
     """Return those who are served when so many register, by names and queue URLs of these lengths."""
     return admit(_registration(number, name_length, url_length) for number in range(registrations)).clients
