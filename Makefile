@@ -41,10 +41,11 @@ build/bench.json:
 	@$(MAKE) --no-print-directory bench
 
 check: lint ## Run the quick checks: style, types, templates, and all tests that need no engine
-	@$(RUN) -m pytest -n auto tests/unit tests/contract tests/template tests/statemachine
+	@$(RUN) -m pytest -n auto -m "not slow" tests/unit tests/contract tests/template tests/statemachine
 
 test: check ## Run every check
-	@$(RUN) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/faults
+	@$(RUN) -m pytest -n auto -m slow tests/unit
+	@$(RUN) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/faults tests/checker
 
 lint: install ## Check style, types and templates
 	@$(RUN) -m ruff check .

@@ -116,6 +116,18 @@ class DynamoDBInMemory:
 
         return call
 
+    def get_paginator(self, operation: str) -> SimpleNamespace:
+        """Return what reads all pages of an operation, a call for each."""
+
+        def paginate(**asked: Any) -> Iterator[dict[str, Any]]:
+            start: Item | None = {}
+            while start is not None:
+                page = getattr(self, operation)(**asked, **({"ExclusiveStartKey": start} if start else {}))
+                yield page
+                start = page.get("LastEvaluatedKey")
+
+        return SimpleNamespace(paginate=paginate)
+
     def _get_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         _known(asked, "TableName", "Key", "ConsistentRead")
         item = self._get(_key(asked["Key"]))

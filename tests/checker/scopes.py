@@ -11,7 +11,7 @@ _REDRIVE = {"client": "c"}
 _RELEASE = {"gate": True}
 _DISCARD = {"mark": "A", "action": "discard", "by": "somebody", "reason": "given up"}
 
-# For `make test`: about a minute on one core.
+# For `make test`: less than a minute on one core.
 QUICK = [
     Scope("a batch, a fault and a crash", batches=[_a(1, 2), _a(3)], faults=1, crashes=1, fan_out=True),
     Scope("a batch of two marks, of which one is refused", batches=[[*_a(1, 2), Stream("B", 1)], _a(3)], faults=1),

@@ -1,7 +1,7 @@
 """Proves that the definition and the functions fit together: the real logic behind every Lambda Task.
 
-The definition runs on the interpreter; queues and table are moto's; validator, selection and parking are
-the application's own code. The handlers around it, IAM, and what AWS refuses are for the tiers that
+The definition runs on the interpreter; queues are moto's, the table is the one in memory; validator, selection and
+parking are the application's own code. The handlers around it, IAM, and what AWS refuses are for the tiers that
 deploy; where a queue refuses single entries, which moto's never do, a wrapper does it for them.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
@@ -29,7 +30,7 @@ from mark_event_queue.redrive.redrive import conclude, list_lanes
 from mark_event_queue.release.release import release_lane, withheld_in
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, SCHEMAS, event_input, numbers
-from tests.held_table import create_table
+from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.statemachine.cases import DELIVER, definition
 from tests.statemachine.interpreter import Execution, mocked, run
 
@@ -116,13 +117,12 @@ class Stack:
 
     def __init__(self) -> None:
         self.sqs: Any = boto3.client("sqs", REGION)
-        self.dynamodb: Any = boto3.client("dynamodb", REGION)
+        self.dynamodb = DynamoDBInMemory()
         self.fan_out = self.queue("MarkFanOutQueue.fifo")
         self.troubled = Troubled(self.sqs)
-        create_table(self.dynamodb, "held")
         self.contract = CONTRACT
         self.hold_marks = True
-        self.store = store = HeldEventsTable("held")
+        self.store = store = HeldEventsTable("held", self.dynamodb)
         functions: dict[str, Function] = {
             "ValidatorFunctionArn": lambda event: validate(
                 event["batch"]["events"], event["clients"], self.contract, self.hold_marks
@@ -205,12 +205,11 @@ class Stack:
 
     def held(self, recipient: str) -> dict[str, list[str]]:
         """Return the event ids of each sequence that is held for a recipient, in order."""
-        items = self.dynamodb.scan(TableName="held", ConsistentRead=True)["Items"]
         prefix = f"SEQUENCE#{recipient}#"
         events = sorted(
-            (item["pk"]["S"].removeprefix(prefix), item["sk"]["S"], item["eventId"]["S"])
-            for item in items
-            if item["pk"]["S"].startswith(prefix)
+            (pk.removeprefix(prefix), sk, item["eventId"]["S"])
+            for (pk, sk), item in self.dynamodb.contents().items()
+            if pk.startswith(prefix)
         )
         groups: dict[str, list[str]] = {}
         for group, _, event in events:
@@ -424,7 +423,11 @@ def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
 
 def test_parking_says_by_its_name_that_its_table_is_gone(stack: Stack):
     """The error that the parking function raises is the one that the definition retries, and then fails with."""
-    stack.dynamodb.delete_table(TableName="held")
+
+    def refuse(operation: str, arguments: object) -> None:
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no such table"}}, operation)
+
+    stack.dynamodb.before = refuse
     client = {"name": "original", "queueUrl": "mocked"}
     execution = stack.execute(_events(["AFC 6"]), [client], case="ClientQueueMissing")
     assert (execution.status, execution.error) == ("FAILED", "HeldEventsUnavailableError")

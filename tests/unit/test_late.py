@@ -1,11 +1,9 @@
 """Unit tier, the attribute `late`: proves that it goes with an event of a replay wherever that goes, and with no other.
 
-The table is moto's. That `meq replay` marks the right records is for test_replay.
+The table is one in memory. That `meq replay` marks the right records is for test_replay.
 """
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.events import convert
@@ -13,7 +11,7 @@ from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTI
 from mark_event_queue.domain.lanes import Entry, entry_of
 from mark_event_queue.release.release import release_lane
 from tests.builders import record
-from tests.held_table import create_table
+from tests.dynamodb_in_memory import DynamoDBInMemory
 
 TABLE = "held-events"
 SAID = {"DataType": "String", "StringValue": "true"}
@@ -38,14 +36,12 @@ def test_only_a_replay_can_make_a_record_late(word):
 @pytest.mark.parametrize(("late", "said"), [(True, SAID), (False, None)])
 def test_what_is_held_keeps_it(late, said):
     """A client gets the same message from a redrive as it would have got at once."""
-    with mock_aws():
-        create_table(boto3.client("dynamodb", "eu-west-2"), TABLE)
-        table = HeldEventsTable(TABLE)
-        entry = _entry(late)
-        table.hold("Police", [[entry]], PARKED, "Sqs.AccessDenied")
+    table = HeldEventsTable(TABLE, DynamoDBInMemory())
+    entry = _entry(late)
+    table.hold("Police", [[entry]], PARKED, "Sqs.AccessDenied")
 
-        assert table.events("Police", entry["MessageGroupId"], 1) == [entry]
-        assert entry["MessageAttributes"].get("late") == said
+    assert table.events("Police", entry["MessageGroupId"], 1) == [entry]
+    assert entry["MessageAttributes"].get("late") == said
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -60,12 +56,10 @@ def test_what_is_released_keeps_it(late):
             released.extend(events)
             return []
 
-    with mock_aws():
-        create_table(boto3.client("dynamodb", "eu-west-2"), TABLE)
-        table = HeldEventsTable(TABLE)
-        entry = _entry(late)
-        table.hold(GATE, [[entry | {"Unfit": "no reason"}]], QUARANTINED, CONTRACT_BROKEN)
-        release_lane({"groupIds": [entry["MessageGroupId"]]}, table, Pipeline(), hold_marks=True, has_time=lambda: True)
+    table = HeldEventsTable(TABLE, DynamoDBInMemory())
+    entry = _entry(late)
+    table.hold(GATE, [[entry | {"Unfit": "no reason"}]], QUARANTINED, CONTRACT_BROKEN)
+    release_lane({"groupIds": [entry["MessageGroupId"]]}, table, Pipeline(), hold_marks=True, has_time=lambda: True)
 
     assert [event.late for event in released] == [late]
     assert entry_of(released[0].as_input()) == entry

@@ -35,7 +35,7 @@ from meq.__main__ import commands
 from meq.errors import explain
 from meq.redrive import Asked
 from tests.builders import NOW, client, entries, event_id, event_input, record, sequence_number
-from tests.held_table import create_table
+from tests.dynamodb_in_memory import DynamoDBInMemory, ignore
 
 TABLE, PATH = "parked-events", "/mark-event-queue/clients"
 ARN = "arn:aws:states:eu-west-2:123456789012:execution:redrive:one"
@@ -179,38 +179,32 @@ class World:
     def calls(self) -> Iterator[list[tuple[str, Any]]]:
         """Give a list that gains every call of the table, its name and parameters, within the context."""
         calls: list[tuple[str, Any]] = []
-        events = self.services["dynamodb"].meta.events
-
-        def note(model: Any, params: Any, **_: Any) -> None:
-            calls.append((model.name, params))
-
-        events.register_first("provide-client-params.dynamodb", note)
+        dynamodb: DynamoDBInMemory = self.services["dynamodb"]
+        dynamodb.before = lambda operation, arguments: calls.append((operation, arguments))
         yield calls
-        events.unregister("provide-client-params.dynamodb", note)
+        dynamodb.before = ignore
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[tuple[HeldEventsTable, dict[str, Any]]]:
+def moto() -> Iterator[dict[str, Any]]:
     """One moto for the file, and clients of it: to make them anew costs more than any of these tests."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-2")
-        services: dict[str, Any] = {name: boto3.client(name) for name in ("dynamodb", "ssm", "s3")}
-        yield HeldEventsTable(TABLE), services
+        yield {name: boto3.client(name) for name in ("ssm", "s3")}
 
 
 @pytest.fixture
-def world(moto: tuple[HeldEventsTable, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(moto: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A stack with two clients, Insurer and Police, and nothing held; gone afterwards."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # the commands set it
-    table, services = moto
-    create_table(services["dynamodb"], TABLE)
-    world = World(StacksFake({"mark-event-queue": OUTPUTS}), MachineFake(), table, dict(services))
+    dynamodb = DynamoDBInMemory()
+    table = HeldEventsTable(TABLE, dynamodb)
+    world = World(StacksFake({"mark-event-queue": OUTPUTS}), MachineFake(), table, moto | {"dynamodb": dynamodb})
     for name in ("Insurer", "Police"):
         world.register(name)
     yield world
-    services["dynamodb"].delete_table(TableName=TABLE)
-    for parameter in services["ssm"].get_parameters_by_path(Path=PATH, Recursive=True)["Parameters"]:
-        services["ssm"].delete_parameter(Name=parameter["Name"])
+    for parameter in moto["ssm"].get_parameters_by_path(Path=PATH, Recursive=True)["Parameters"]:
+        moto["ssm"].delete_parameter(Name=parameter["Name"])
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -262,10 +256,10 @@ def test_held_asks_for_pages_not_for_sequences(world):
 
     with world.calls() as calls:
         assert len(world.json("held")) == 300
-    assert [name for name, _ in calls] == ["Query"] * 3
+    assert [name for name, _ in calls] == ["query"] * 3
     with world.calls() as calls:
         assert len(world.json("held", "--mark", "M 7")) == 2
-    assert [name for name, _ in calls] == ["Query", "GetItem", "GetItem"]
+    assert [name for name, _ in calls] == ["query", "get_item", "get_item"]
 
 
 def test_a_listing_of_many_pages_is_whole(world):
@@ -405,7 +399,7 @@ def test_show_asks_for_no_body_that_it_does_not_tell(world):
     with world.calls() as calls:
         world.json("show", "--client", "Police", "--mark", "A")
 
-    assert ["body" in asked["ProjectionExpression"] for name, asked in calls if name == "Query"] == [False]
+    assert ["body" in asked["ProjectionExpression"] for name, asked in calls if name == "query"] == [False]
 
 
 @pytest.mark.parametrize("recipient", [["--client", "Police"], ["--gate"]])
@@ -519,7 +513,7 @@ def test_a_redrive_of_a_client_counts_its_events(world):
 
     with world.calls() as calls:
         assert world.meq("redrive", "Police").stderr == "Police: 3 events still held\n"
-    assert [name for name, _ in calls].count("GetItem") == 1
+    assert [name for name, _ in calls].count("get_item") == 1
 
 
 def test_a_redrive_that_goes_on_in_another_execution_is_followed(world):

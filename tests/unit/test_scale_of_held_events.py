@@ -190,6 +190,7 @@ def _redrive(table: HeldEventsTable, queue: Queue) -> int:
     return executions
 
 
+@pytest.mark.slow  # a hundred thousand events, one by one
 def test_a_redrive_of_any_size_gets_through(many: CountedTable):
     """It continues itself when its turns are used up, delivers everything in order, and leaves nothing.
 

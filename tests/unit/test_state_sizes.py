@@ -9,6 +9,7 @@ they are documented to answer; that they add no more cannot be proven offline.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count, cycle, islice
 from typing import Any
 
@@ -213,6 +214,7 @@ def _small_record(number: int, marks: int) -> dict[str, Any]:
     return record({"eventId": {"S": f"{number}"}, "mark": {"S": f"{number % marks}"}, "v": {"N": "1"}}, number)
 
 
+@cache
 def _clients(registrations: int, name_length: int = 20, url_length: int = 90) -> list[dict[str, str]]:
     """Return those who are served when so many register, by names and queue URLs of these lengths."""
     return admit(_registration(number, name_length, url_length) for number in range(registrations)).clients
@@ -262,6 +264,7 @@ _INVOCATIONS = st.builds(
 )
 
 
+@pytest.mark.slow  # whole invocations of a megabyte, each state of every batch measured
 @settings(max_examples=40)
 @given(_INVOCATIONS)
 def test_no_state_can_pass_what_step_functions_allows(invocation):
@@ -334,6 +337,7 @@ def test_the_reasons_of_unfit_events_fit(name):
     ("name_length", "url_length"),
     [(LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL), (LONGEST_CLIENT_NAME, 1), (3, LONGEST_QUEUE_URL), (3, 1)],
 )
+@pytest.mark.slow  # a hundred clients, six hundred events, every kind of verdict
 @pytest.mark.parametrize("kind", sorted(_VERDICTS))
 def test_as_many_clients_as_are_served_fit(kind, name_length, url_length):
     """A thousand registrations, of the longest and the shortest names and queue URLs, every one with parked events."""

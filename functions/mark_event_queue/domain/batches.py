@@ -66,7 +66,7 @@ def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator
     """Yield the events of the records as batches, in order, none above `bytes_per_batch`.
 
     Only removals are skipped. An event too large for any batch travels without its body: it will
-    be rejected and quarantined by its table key, while its neighbours go on.
+    be rejected and quarantined by its table key, while other marks go on.
     """
     return _split((_fitting(record, bytes_per_batch) for record in records if carries_event(record)), bytes_per_batch)
 

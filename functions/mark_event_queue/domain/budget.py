@@ -25,7 +25,7 @@ LONGEST_QUEUE_URL = 180
 def bytes_of(client: Mapping[str, Any]) -> int:
     """Return how many bytes a client takes in the state that holds most of it.
 
-    That is the output of the delivery: the client, its name among those with parked events, and its count per lane.
+    That is the output of the delivery: the client, its name among those of whom anything is held, its count per lane.
     """
     counted = {"client": client["name"], "parkedPerLane": [1_000]}
     return sum(len(dumps(part)) + len(", ") for part in (client, client["name"], counted))
