@@ -345,7 +345,7 @@ class _NothingStays:
 def _redrive(table: HeldEventsTable) -> None:
     """Take every step of a redrive, and of a discard."""
     asked = {"recipient": "client", "groupId": "A", "action": "discard", "all": False, "eventId": "", "reason": "sold",
-             "by": "jo", "queueUrl": "q", "groupIds": ["A"], "discarded": 0, "lanes": []}  # fmt: skip
+             "by": "jo", "queueUrl": "q", "groupIds": ["A"], "discarded": 0, "after": "", "lanes": []}  # fmt: skip
     totals = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
     page = {"after": "", "listed": False, "turn": 0}
     request = aim(asked, table)

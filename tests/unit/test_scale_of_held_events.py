@@ -32,6 +32,8 @@ from mark_event_queue.release.release import release_lane
 from mark_event_queue.survey.survey import survey
 from tests.dynamodb_in_memory import DynamoDBInMemory
 
+pytestmark = pytest.mark.slow  # a hundred thousand events, one by one
+
 MARKS, EVENTS_PER_MARK = 5_000, 20
 NO_TOTALS = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
 
@@ -190,7 +192,6 @@ def _redrive(table: HeldEventsTable, queue: Queue) -> int:
     return executions
 
 
-@pytest.mark.slow  # a hundred thousand events, one by one
 def test_a_redrive_of_any_size_gets_through(many: CountedTable):
     """It continues itself when its turns are used up, delivers everything in order, and leaves nothing.
 
