@@ -10,11 +10,11 @@ from tests.faults.world import attacked
 
 
 def main() -> int:
-    """Attack until the time is up; return 0 if nothing was lost, overtaken or duplicated."""
+    """Attack until the time is up; return 0 if nothing was lost, overtaken, duplicated or held without cause."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seconds", type=float, default=180, help="how long, at least four histories (%(default)s)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="number of the first histories")  # noqa: S311
-    parser.add_argument("--steps", type=int, default=30, help="steps of a history, at most (%(default)s)")
+    parser.add_argument("--steps", type=int, default=60, help="steps of a history, at most (%(default)s)")
     chosen = parser.parse_args()
 
     print(f"Deploying the stack; the first four histories have number {chosen.seed}.", flush=True)

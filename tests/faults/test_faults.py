@@ -7,13 +7,10 @@ record on. Nothing here ran against AWS.
 
 from itertools import count
 
-import pytest
-
 from local.marks import Mark
 from local.queues import until
-from meq import redrive
-from meq.held import HeldEvents
-from tests.faults.world import World
+from mark_event_queue.domain.held import GATE
+from tests.faults.world import MENDABLE, World
 
 _numbers = count()
 
@@ -21,6 +18,14 @@ _numbers = count()
 def marks(how_many: int) -> list[Mark]:
     """Marks that no other test has."""
     return [Mark(f"F{next(_numbers)} LT") for _ in range(how_many)]
+
+
+def held_from_second(world: World, lives: list[Mark]) -> None:
+    """Have marks held at the gate from their second event on, which the mended contract allows."""
+    items = world.events(lives, each=5)
+    for item in items[len(lives) : 2 * len(lives)]:
+        world.poison(item, MENDABLE)
+    world.send(items)
 
 
 def test_a_deleted_queue_comes_back_and_gets_everything_in_order(world: World):
@@ -67,26 +72,19 @@ def test_access_taken_and_given_back(world: World):
 
 
 def test_a_refused_mark_holds_up_only_itself_and_a_discard_lets_its_followers_go(world: World):
-    """Its followers wait, `held` says so, the client's other marks flow; discarding it frees them, in order."""
+    """Its followers wait, the client's other marks flow; discarding it frees them, in order; others get it."""
     refused, *others = marks(15)
     items = world.events([refused, *others], each=4)
     world.refuse_events("Police", items[:1])
     world.send(items)
     world.check()
-    operated = world.session.operated
-    (sequence,) = HeldEvents(operated).all()
-    assert (sequence.recipient, sequence.mark, sequence.events) == ("Police", refused.name, 4)
-    assert sequence.first_event_id == world.put[refused.name][0]
-
+    assert world.held("Police") == {refused.name: world.put[refused.name]}
     world.heal("Police")
-    asked = redrive.Asked("Police", refused.name, discard=True, by="a test", reason="refused")
-    assert redrive.wait(operated, asked, redrive.start(operated, asked)).done
-    world.collect()
+    world.start_discard("Police", refused.name)
+    world.settle()
+    world.check_all_received()
     assert world.received["Police"][refused.name] == world.put[refused.name][1:]
-    world.put[refused.name].pop(0)
-    for client in world.queues():
-        world.received[client][refused.name] = list(world.put[refused.name])
-    assert list(HeldEvents(operated).all()) == []
+    assert world.received["Insurer"][refused.name] == world.put[refused.name]
 
 
 def test_the_converter_killed_in_the_middle_of_a_batch(world: World):
@@ -95,7 +93,7 @@ def test_the_converter_killed_in_the_middle_of_a_batch(world: World):
     before = len(world.session.executions.all())
     world.write(world.events(lives, each=5))
     until(lambda: len(world.session.executions.all()) > before, "the batch to be on its way")
-    world.kill_converter()
+    world.kill("Converter")
     world.settle()
     world.check_all_received()
 
@@ -135,10 +133,79 @@ def test_a_table_of_parked_events_that_refuses_writes_for_a_while(world: World):
     world.check_all_received()
 
 
-@pytest.mark.parametrize("rounds", [5])
-def test_a_poison_event_in_every_batch(world: World, rounds: int):
-    """Each batch has an event that breaks the contract: quarantined, the others delivered."""
+def test_a_poison_event_in_every_batch_holds_its_mark_and_no_other(world: World):
+    """Each batch has an event that breaks the contract: held with its followers; once given up, they are delivered."""
     lives = marks(6)
-    for _ in range(rounds):
-        world.send(world.events(lives, poison=True))
+    for _ in range(5):
+        items = world.events(lives)
+        world.poison(items[-1])
+        world.send(items)
+    world.check()
+    assert world.held(GATE) == {lives[-1].name: world.put[lives[-1].name]}
+    world.mend()
+    world.check_all_received()
+    assert not any(world.received[client][lives[-1].name] for client in world.queues())
+
+
+def test_two_releases_at_once_one_of_them_stopped(world: World):
+    """Marks held from their second event on, released twice at once while more arrive: all of it, in order, once."""
+    lives = marks(20)
+    held_from_second(world, lives)
+    world.check()
+    world.deploy_contract(mended=True)
+    world.write(world.events(lives, each=3))
+    world.start_redrives(GATE, at_once=2)
+    world.write(world.events(lives, each=2))
+    world.stop_redrive()
+    world.settle()
+    world.check()
+    world.redrive(GATE)
+    world.check_all_received()
+
+
+def test_the_release_killed_in_the_middle(world: World):
+    """What it had in hand is put through again, or stays held; the queues drop what they have."""
+    lives = marks(20)
+    held_from_second(world, lives)
+    world.deploy_contract(mended=True)
+    before = len(world.session.executions.all())
+    world.start_redrives(GATE)
+    until(lambda: len(world.session.executions.all()) > before, "the release to put a batch through")
+    world.kill("Release")
+    world.settle()
+    world.check()
+    world.redrive(GATE)
+    world.check_all_received()
+
+
+def test_a_release_while_a_queue_is_gone(world: World):
+    """What is released waits for the client whose queue is gone, in order, and everybody else has it."""
+    lives = marks(12)
+    held_from_second(world, lives)
+    world.delete_queue("Police")
+    world.send(world.events(marks(3)))
+    world.deploy_contract(mended=True)
+    world.redrive(GATE)
+    world.check()
+    assert world.held(GATE) == {}
+    assert world.held("Police").keys() >= {life.name for life in lives}
+    world.heal("Police")
+    world.redrive("Police")
+    world.check_all_received()
+
+
+def test_a_broken_event_while_the_table_refuses_writes(world: World):
+    """What has to be held at the gate cannot be: the stream waits, and nothing passes the broken event."""
+    lives = marks(10)
+    world.refuse_writes()
+    items = world.events(lives, each=3)
+    for item in items[10:20]:
+        world.poison(item, MENDABLE)
+    before = len(world.session.executions.all())
+    world.write(items)
+    until(lambda: len(world.session.executions.all()) > before, "the batch to be tried")
+    world.settle()
+    world.check()
+    assert world.held(GATE) == {life.name: world.put[life.name][1:] for life in lives}
+    world.mend()
     world.check_all_received()

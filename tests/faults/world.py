@@ -4,18 +4,26 @@ The attacks come from outside: calls that anybody could make, a killed process, 
 engine_process.py puts between the application and the engine. They do not wait for one another: events
 are put, redrives started and queues deleted while earlier ones are on their way. What a queue holds can
 be held against the model at any time: first deliveries of a mark come in the order in which they were
-put. That nothing was lost is seen when the stack is quiet: the stream has been handled to its end, and
-no execution runs, not even one that was stopped.
+put, and none behind an event that no contract has allowed. That nothing was lost is seen when the stack
+is quiet: the stream has been handled to its end, and no execution runs, not even one that was stopped.
+Then each event has been delivered, is parked for the client, is held at the gate, or was discarded, on
+record, because somebody had asked for it.
+
+A contract changes as by a deployment, but for the build: the wider schemas are published once, as a
+further version of the real layer, and the real validator is switched from one version to the other.
 """
 
+import io
 import json
 import os
 import signal
+import zipfile
 from bisect import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,10 +32,17 @@ from local import inspection
 from local.marks import Item, Mark, put_in_batches
 from local.queues import drain, until
 from local.session import Session, deployed
+from local.stack import SCHEMAS, STACK
 from mark_event_queue.domain.events import to_group_id
-from meq import redrive
+from mark_event_queue.domain.held import GATE
+
+MENDABLE = "MARK_LEASED"
+"""A status that the published contract does not know, and the mended one does."""
+HOPELESS = "SOLD"
+"""A status that no contract knows."""
 
 CLIENTS = ("Insurer", "Police")
+FUNCTIONS = ("Converter", "Redrive", "Release", "Validator")
 _DENY_ALL = json.dumps(
     {
         "Version": "2012-10-17",
@@ -35,6 +50,7 @@ _DENY_ALL = json.dumps(
     }
 )
 NOTHING_WRONG: dict[str, Any] = {"refused": {}, "unwritable": "no such table", "window": 0}
+Held = defaultdict[str, defaultdict[str, list[str]]]
 _QUEUE_SETTINGS = ("FifoQueue", "DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "Policy")
 
 
@@ -44,15 +60,29 @@ class Tally:
 
     events: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    contracts: int = 0
+    redrives: int = 0
+    releases: int = 0
+    discards: int = 0
     lost: int = 0
     overtaken: int = 0
     duplicated: int = 0
+    withheld: int = 0
+    problems: list[str] = field(default_factory=list)
+    """What was found, one by one, in the order in which it was."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether no guarantee was found broken."""
+        return not (self.lost or self.overtaken or self.duplicated or self.withheld)
 
     def __str__(self) -> str:
         faults = ", ".join(f"{count} x {name}" for name, count in sorted(self.faults.items()))
         return (
-            f"events sent {self.events}, faults injected {sum(self.faults.values())} ({faults}): "
-            f"lost {self.lost}, overtaken {self.overtaken}, duplicated in the window {self.duplicated}"
+            f"events sent {self.events}, faults injected {sum(self.faults.values())} ({faults}), "
+            f"contract changes {self.contracts}, redrives {self.redrives}, releases {self.releases}, "
+            f"discards {self.discards}: lost {self.lost}, overtaken {self.overtaken}, "
+            f"duplicated in the window {self.duplicated}, held without cause {self.withheld}"
         )
 
 
@@ -73,17 +103,24 @@ class World:
         self.written = self.written_before = 0
         self.redrives: list[str] = []
         self.stream: dict[str, str] = {}
+        self.functions = {name: self._physical(f"{name}Function") for name in FUNCTIONS}
+        self.published, self.mended = self._layers()
+        self.is_mended = False
         self.begin()
 
     def begin(self) -> None:
         """Forget what was; later events are of other marks."""
         self.put: dict[str, list[str]] = defaultdict(list)
-        self.rejected: set[str] = set()
+        self.broken: dict[str, str] = {}
+        self.breakable: set[str] = set()
+        self.allowed: set[str] = set()
+        self.asked: dict[tuple[str, str], float] = defaultdict(float)
         self.records: list[dict[str, Any]] = []
         self.repeats = 0
         self.received: dict[str, dict[str, list[str]]] = {client: defaultdict(list) for client in self.queues()}
         self.seen: dict[str, set[tuple[str, int, int]]] = {client: set() for client in self.queues()}
         self.order()
+        self.deploy_contract(mended=False)
 
     def queues(self) -> Sequence[str]:
         """The names under which the session knows the queues that get every event."""
@@ -142,33 +179,56 @@ class World:
         self.order(window=self.orders["window"] + 1)
 
     def refuse_writes(self) -> None:
-        """Have the table of parked events refuse every write."""
+        """Have the table of what waits refuse every write."""
         self.tally.faults["table refuses writes"] += 1
-        self.order(unwritable=self.session.outputs["ParkedEventsTableName"])
+        self.order(unwritable=self._table)
 
     def allow_writes(self) -> None:
-        """Have the table of parked events take writes again."""
+        """Have the table of what waits take writes again."""
         self.order(unwritable=NOTHING_WRONG["unwritable"])
 
-    def kill_converter(self) -> None:
-        """Kill the processes that run the converter, whatever they are doing."""
-        for process_id in self._workers(self.session.outputs["ConverterFunctionName"]):
-            self.tally.faults["converter killed"] += 1
+    def kill(self, function: str) -> None:
+        """Kill the processes that run a function, whatever they are doing."""
+        for process_id in self._workers(self.functions[function]):
+            self.tally.faults[f"{function.lower()} killed"] += 1
             os.kill(process_id, signal.SIGKILL)
+
+    def deploy_contract(self, mended: bool) -> None:
+        """Have the validator judge by the published contract, or by the mended one."""
+        if mended == self.is_mended:
+            return
+        self.tally.contracts += 1
+        mendable = {event_id for event_id, status in self.broken.items() if status == MENDABLE}
+        # From the call on either may judge what is on its way.
+        if mended:
+            self.allowed |= mendable
+        else:
+            self.breakable |= mendable
+        self.is_mended = mended
+        self.session.engine.client("lambda").update_function_configuration(
+            FunctionName=self.functions["Validator"], Layers=[self.mended if mended else self.published]
+        )
 
     # -- what goes through it ----------------------------------------------------------------------
 
-    def events(self, marks: Sequence[Mark], each: int = 1, poison: bool = False) -> list[Item]:
-        """The next events of some marks; the last one breaks the contract if it is to be poison."""
+    def events(self, marks: Sequence[Mark], each: int = 1) -> list[Item]:
+        """The next events of some marks."""
         items = [mark.lock() for _ in range(each) for mark in marks]
         for item in items:
             self.put[item["mark"]["S"]].append(item["eventId"]["S"])
-        if poison:
-            self.tally.faults["poison event"] += 1
-            items[-1]["RegistrationNumber"]["M"]["Status"] = {"S": "SOLD"}
-            self.rejected.add(items[-1]["eventId"]["S"])
         self.tally.events += len(items)
         return items
+
+    def poison(self, item: Item, status: str = HOPELESS) -> None:
+        """Have an event that was not written yet break the contract."""
+        self.tally.faults["poison event"] += 1
+        item["RegistrationNumber"]["M"]["Status"] = {"S": status}
+        event_id = item["eventId"]["S"]
+        self.broken[event_id] = status
+        if status == MENDABLE and self.is_mended:
+            self.allowed.add(event_id)
+        else:
+            self.breakable.add(event_id)
 
     def write(self, items: list[Item]) -> None:
         """Put events into the table."""
@@ -198,9 +258,25 @@ class World:
         told = json.loads(answer["Payload"].read())
         assert told == {"batchItemFailures": []}, told
 
-    def start_redrives(self, client: str, at_once: int = 1) -> None:
-        """Start redrives of a client's events."""
-        self.redrives += [redrive.start(self.session.operated, redrive.Asked(client)) for _ in range(at_once)]
+    def start_redrives(self, recipient: str, at_once: int = 1) -> None:
+        """Start redrives of a client's events, or releases of those at the gate."""
+        if recipient == GATE:
+            self.tally.releases += at_once
+        else:
+            self.tally.redrives += at_once
+        for _ in range(at_once):
+            self._start(recipient)
+
+    def start_discard(self, recipient: str, mark: str, everything: bool = False) -> None:
+        """Start giving up the first of a mark's held events, or all of them; the followers go on."""
+        self.tally.discards += 1
+        self.asked[recipient, mark] += inf if everything else 1
+        self._start(recipient, mark=mark, action="discard", all=everything, reason="a test", by="a test")
+
+    def held(self, recipient: str) -> dict[str, list[str]]:
+        """The ids of the events that are held for a client, or at the gate, by mark and in order."""
+        held = self._held()[recipient]
+        return {mark: held[to_group_id(mark)] for mark in self.put if to_group_id(mark) in held}
 
     def stop_redrive(self) -> None:
         """Stop the latest of the redrives, whatever it is doing."""
@@ -210,19 +286,32 @@ class World:
             with suppress(machine.exceptions.ClientError):  # it has ended meanwhile
                 machine.stop_execution(executionArn=arn)
 
-    def redrive(self, *clients: str, at_once: int = 1) -> None:
-        """Redrive events of clients, several times at once if asked, and wait until the stack is quiet again."""
-        for client in clients:
-            self.start_redrives(client, at_once)
+    def redrive(self, *recipients: str, at_once: int = 1) -> None:
+        """Redrive or release, several times at once if asked, and wait until the stack is quiet again."""
+        for recipient in recipients:
+            self.start_redrives(recipient, at_once)
         self.settle()
 
     def mend(self) -> None:
-        """Make everything as it should be, and have everybody get what waits for them."""
+        """Make everything as it should be, and have everybody get what waits for them.
+
+        What the mended contract does not release either can only be an event that no contract knows: it
+        is given up.
+        """
         self.allow_writes()
         for client in CLIENTS:
             self.heal(client)
         self.settle()
-        self.redrive(*(client for client in CLIENTS if client in self._parked()))
+        self.redrive(*(client for client in self.queues() if client in self._held()))
+        while GATE in self._held():
+            self.deploy_contract(mended=True)
+            self.redrive(GATE)
+            held = self.held(GATE)
+            self.tally.withheld += sum(self.broken.get(ids[0]) != HOPELESS for ids in held.values())
+            self._demand_clean()
+            for mark in held:
+                self.start_discard(GATE, mark)
+            self.settle()
 
     # -- what has to be true -----------------------------------------------------------------------
 
@@ -233,18 +322,41 @@ class World:
         self.redrives.clear()
 
     def check(self) -> None:
-        """Hold the model against the queues: a prefix of each mark's events received, the rest parked."""
+        """Hold the model against the queues and the table."""
         self.collect()
-        parked = self._parked()
-        for client in self.queues():
-            self._check_client(client, parked[client])
-        assert (self.tally.lost, self.tally.overtaken, self.tally.duplicated) == (0, 0, 0), str(self.tally)
+        held, discarded, before = self._held(), self._discarded(), str(self.tally)
+        for mark in self.put:
+            self._check_gate(mark, held[GATE][to_group_id(mark)])
+            for client in self.queues():
+                self._check_client(client, mark, held, discarded[GATE] | discarded[client])
+            self._check_barred(mark, held, discarded[GATE])
+            if str(self.tally) != before:
+                before = str(self.tally)
+                self.tally.problems.append(self._told(mark, held, discarded))
+        self._demand_clean()
 
     def check_all_received(self) -> None:
-        """After everything was healed and redriven: every client has everything."""
+        """After everything was mended, released and redriven: every client has everything but what was given up."""
         self.check()
-        for client in self.queues():
-            assert self._valid_by_mark() == {mark: ids for mark, ids in self.received[client].items() if ids}, client
+        held = {recipient: dict(events) for recipient, events in self._held().items()}
+        assert not held, f"still held: {held}"
+
+    def _demand_clean(self) -> None:
+        assert self.tally.clean, "\n".join([str(self.tally), *self.tally.problems])
+
+    def _told(self, mark: str, held: Held, discarded: dict[str, set[str]]) -> str:
+        """What is known of a mark, its events told by their place in it."""
+        ids = self.put[mark]
+
+        def places(of: Iterable[str]) -> list[int]:
+            return [ids.index(event_id) for event_id in of if event_id in ids]
+
+        told = [f"{mark}: {len(ids)} events, broken {places(self.broken)}, allowed {places(self.allowed)}"]
+        for recipient in (*self.queues(), GATE):
+            got = places(self.received[recipient][mark]) if recipient != GATE else []
+            waiting = places(held[recipient][to_group_id(mark)])
+            told.append(f"{recipient}: received {got}, held {waiting}, discarded {places(discarded[recipient])}")
+        return "; ".join(told)
 
     def collect(self, *queues: str) -> None:
         """Read what is in the queues into the model."""
@@ -263,26 +375,65 @@ class World:
         else:
             got.append(event_id)
 
-    def _check_client(self, client: str, parked: dict[str, list[str]]) -> None:
-        for mark, expected in self._valid_by_mark().items():
-            got, waiting = self.received[client][mark], parked.get(to_group_id(mark), [])
-            self.tally.overtaken += got != expected[: len(got)]
-            unsent = [event_id for event_id in expected if event_id not in got]
-            # Parked may be what was delivered as well: sent, and the redrive killed before it could forget it.
-            self.tally.lost += [event_id for event_id in waiting if event_id not in got] != unsent
+    def _check_gate(self, mark: str, held: list[str]) -> None:
+        """Only what breaks the contract is held, and what comes behind it."""
+        ids = self.put[mark]
+        first = next((place for place, event_id in enumerate(ids) if event_id in self.breakable), len(ids))
+        self.tally.withheld += not set(held) <= set(ids[first:])
 
-    def _valid_by_mark(self) -> dict[str, list[str]]:
-        valid = {mark: [one for one in ids if one not in self.rejected] for mark, ids in self.put.items()}
-        return {mark: ids for mark, ids in valid.items() if ids}
+    def _check_client(self, client: str, mark: str, held: Held, discarded: set[str]) -> None:
+        """A prefix of the mark's events was received; the rest waits, in order."""
+        got = [event_id for event_id in self.received[client][mark] if event_id not in discarded]
+        expected = [event_id for event_id in self.put[mark] if event_id not in discarded]
+        self.tally.overtaken += got != expected[: len(got)]
+        # Held may be what was delivered as well: sent, and the redrive killed before it could forget it. And what
+        # is parked may be at the gate as well: what was delivered comes again, and the contract has changed.
+        waiting = dict.fromkeys(held[client][to_group_id(mark)] + held[GATE][to_group_id(mark)])
+        unsent = [event_id for event_id in expected if event_id not in got]
+        self.tally.lost += [one for one in waiting if one not in got and one not in discarded] != unsent
 
-    def _parked(self) -> dict[str, dict[str, list[str]]]:
-        """What waits in the table: ids of events by client and group, in order."""
-        by_client: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        table = self.session.outputs["ParkedEventsTableName"]
-        for client, events in inspection.held(self.session.engine, table).items():
+    def _check_barred(self, mark: str, held: Held, discarded: set[str]) -> None:
+        """No client gets what no contract has allowed, nor what is behind it until it is given up."""
+        ids = self.put[mark]
+        barred = self.broken.keys() - self.allowed
+        stuck = (place for place, event_id in enumerate(ids) if event_id in barred - discarded)
+        behind = ids[next(stuck, len(ids)) :]
+        for client in self.queues():
+            passed = {*self.received[client][mark], *held[client][to_group_id(mark)]}
+            self.tally.overtaken += not passed.isdisjoint(barred | set(behind))
+
+    def _held(self) -> Held:
+        """What waits in the table: ids of events by client (or the gate) and group, in order."""
+        by_recipient: Held = defaultdict(lambda: defaultdict(list))
+        for recipient, events in inspection.held(self.session.engine, self._table).items():
             for event in events:
-                by_client[client][event["groupId"]].append(event["eventId"])
-        return by_client
+                by_recipient[recipient][event["groupId"]].append(event["eventId"])
+        return by_recipient
+
+    def _discarded(self) -> dict[str, set[str]]:
+        """The ids of events that are on record as given up, by client (or the gate); each was asked for."""
+        found = {recipient: self._records_of(recipient) for recipient in (*self.queues(), GATE)}
+        for recipient, by_mark in found.items():
+            self.tally.lost += sum(len(ids) > self.asked[recipient, mark] for mark, ids in by_mark.items())
+        return {recipient: set().union(*by_mark.values()) for recipient, by_mark in found.items()}
+
+    def _records_of(self, recipient: str) -> dict[str, set[str]]:
+        by_mark: dict[str, set[str]] = {}
+        pages = (
+            self.session.engine.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": f"DISCARDED#{recipient}"}},
+                ConsistentRead=True,
+            )
+        )
+        for page in pages:
+            for item in page["Items"]:
+                if (mark := item["mark"]["S"]) in self.put:
+                    by_mark.setdefault(mark, set()).add(item["eventId"]["S"])
+        return by_mark
 
     def _is_handled(self) -> bool:
         return self._progress()["handled"] == self.written
@@ -293,6 +444,13 @@ class World:
         while self.redrives and machine.describe_execution(executionArn=self.redrives[0])["status"] != "RUNNING":
             self.redrives.pop(0)
         return not self.redrives and self._progress() == {"handled": self.written, "running": 0}
+
+    def _start(self, recipient: str, **asked: Any) -> None:
+        whose = {"gate": True} if recipient == GATE else {"client": recipient}
+        started = self.session.engine.client("stepfunctions").start_execution(
+            stateMachineArn=self.session.outputs["RedriveStateMachineArn"], input=json.dumps(whose | asked)
+        )
+        self.redrives.append(started["executionArn"])
 
     def _progress(self) -> dict[str, int]:
         progress: dict[str, int] = json.loads((self.folder / "progress.json").read_text())
@@ -332,6 +490,31 @@ class World:
         url = self.session.queues[client]
         attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return {name: attributes[name] for name in _QUEUE_SETTINGS}
+
+    def _physical(self, name: str) -> str:
+        resources = self.session.engine.client("cloudformation")
+        described = resources.describe_stack_resource(StackName=STACK, LogicalResourceId=name)
+        return str(described["StackResourceDetail"]["PhysicalResourceId"])
+
+    def _layers(self) -> tuple[str, str]:
+        """The version of the layer that is deployed, and a further one with the mended contract."""
+        functions = self.session.engine.client("lambda")
+        (layer,) = functions.get_function_configuration(FunctionName=self.functions["Validator"])["Layers"]
+        shared = json.loads((SCHEMAS / "shared.json").read_text("utf-8"))
+        shared["$defs"]["status"]["enum"].append(MENDABLE)
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for path in SCHEMAS.glob("*.json"):
+                text = json.dumps(shared) if path.name == "shared.json" else path.read_text("utf-8")
+                archive.writestr(f"{SCHEMAS.name}/{path.name}", text)
+        published = functions.publish_layer_version(
+            LayerName=layer["Arn"].split(":")[-2], Content={"ZipFile": content.getvalue()}
+        )
+        return layer["Arn"], published["LayerVersionArn"]
+
+    @property
+    def _table(self) -> str:
+        return self.session.outputs["ParkedEventsTableName"]
 
     @property
     def _sqs(self) -> Any:
