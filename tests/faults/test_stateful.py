@@ -9,5 +9,6 @@ from tests.faults.world import World
 
 def test_generated_histories_lose_and_overtake_nothing(world: World):
     """Whatever happens while the rest goes on: once all is quiet, the queues hold what the model says."""
-    attack(world, number=1, histories=4, steps=40)
+    for number in range(1, 4):
+        attack(world, number, steps=40)
     assert world.tally.clean
