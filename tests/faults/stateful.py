@@ -100,11 +100,12 @@ class History:
         self.world.refuse_marks(client, [self.marks[one].name for one in few])
 
     def events_are_refused(self, client: str, numbers: list[int], each: int) -> None:
-        """A queue refuses one event of each mark and nothing else: it would take the ones behind it."""
+        """A queue refuses one event of each mark and nothing else: it would take the ones behind it, and meets them."""
         self.world.heal(client)
-        items = self.next_events(numbers, each)
+        items = self.next_events(numbers, each + 1)
         self.world.refuse_events(client, items[: len(numbers)])
         self.world.write(items)
+        self.world.let_handle()
 
     def queue_is_deleted(self, client: str) -> None:
         """A queue is gone."""
@@ -166,3 +167,4 @@ class History:
 
 
 STEPS = [what for name, what in vars(History).items() if name not in {"__init__", "next_events"} and callable(what)]
+STEPS += [History.events_break_the_contract, History.events_are_refused] * 2  # the more often, the more it is about

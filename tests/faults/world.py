@@ -242,6 +242,11 @@ class World:
         with suppress(TimeoutError):
             until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=1)
 
+    def let_handle(self) -> None:
+        """Wait until everything that was put was handled, and a fault has met it, but not for ever."""
+        with suppress(TimeoutError):
+            until(self._is_handled, "the stream to be handled", seconds=5)
+
     def send(self, items: list[Item]) -> None:
         """Put events into the table and wait until the stack is quiet again."""
         self.write(items)
