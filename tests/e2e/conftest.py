@@ -15,14 +15,18 @@ def stack() -> Iterator[Session]:
 
 
 @pytest.fixture(autouse=True)
-def empty_queues(request: pytest.FixtureRequest) -> None:
-    """Every test of the stack starts with empty queues, whatever ran before it."""
+def nothing_waits(request: pytest.FixtureRequest) -> None:
+    """Every test of the stack starts with empty queues and with nothing held, whatever ran before it."""
     if "stack" not in request.fixturenames:
         return
     stack: Session = request.getfixturevalue("stack")
     sqs = stack.engine.client("sqs")
     for url in stack.queues.values():
         sqs.purge_queue(QueueUrl=url)
+    dynamodb, table = stack.engine.client("dynamodb"), stack.outputs["ParkedEventsTableName"]
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ProjectionExpression="pk, sk"):
+        for key in page["Items"]:
+            dynamodb.delete_item(TableName=table, Key=key)
 
 
 def pytest_itemcollected(item: pytest.Function) -> None:

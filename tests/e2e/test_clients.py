@@ -21,29 +21,30 @@ def mark(stack: Session):
     ssm.put_parameter(Name=f"{path}/Muddled", Value="queue please", Type="String")
     deeper = json.dumps({"queueUrl": stack.queues["Insurer"]})
     ssm.put_parameter(Name=f"{path}/team/Deeper", Value=deeper, Type="String")
-    queue_url = deployment.subscribe(stack.engine, "Newcomer")
     stack.forget_registrations()
-
-    def served() -> bool:
-        stack.deliver([mark.lock()])
-        return depth(stack.engine, queue_url) > 0
-
-    until(served, "the newcomer to be served")
+    stack.deliver([mark.lock()])
     yield mark
     ssm.delete_parameters(Names=[f"{path}/Muddled", f"{path}/team/Deeper"])
 
 
-def test_a_client_subscribes_and_unsubscribes_while_the_stack_runs(stack: Session, mark: Mark):
+def test_a_client_subscribes_and_unsubscribes_while_the_stack_runs(stack: Session):
     """A client.yaml deployed onto the running stack gets the next events; deleted, it gets none."""
-    assert "Newcomer" in stack.executions.all()[-1].clients
-    deployment.delete(stack.engine, "client-newcomer")
+    mark = Mark("NE WCO")
+    queue_url = deployment.subscribe(stack.engine, "Newcomer")
     stack.forget_registrations()
 
-    def served() -> bool:
+    def gets_events() -> bool:
+        stack.deliver([mark.lock()])
+        return depth(stack.engine, queue_url) > 0
+
+    def is_served() -> bool:
         stack.deliver([mark.lock()])
         return "Newcomer" in stack.executions.all()[-1].clients
 
-    until(lambda: not served(), "the newcomer to be forgotten")
+    until(gets_events, "the newcomer to be served")
+    deployment.delete(stack.engine, "client-newcomer")
+    stack.forget_registrations()
+    until(lambda: not is_served(), "the newcomer to be forgotten")
 
 
 def test_a_registration_that_makes_no_sense_costs_only_its_client(stack: Session, mark: Mark):

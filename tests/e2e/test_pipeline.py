@@ -9,8 +9,6 @@ from string import ascii_letters, digits, punctuation
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from bench.calls import floor
 from bench.chain import longest_chain
 from local import inspection
@@ -102,16 +100,6 @@ def test_each_execution_names_its_events_and_its_clients(stack: Session):
     assert [event["mark"] for event in found["batch"]["events"]] == ["EX 1"]
 
 
-@pytest.fixture
-def nothing_held(stack: Session) -> None:
-    """The table of what waits is empty, whatever other tests have left in it."""
-    dynamodb, table = stack.engine.client("dynamodb"), stack.outputs["ParkedEventsTableName"]
-    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ProjectionExpression="pk, sk"):
-        for key in page["Items"]:
-            dynamodb.delete_item(TableName=table, Key=key)
-
-
-@pytest.mark.usefixtures("nothing_held")
 def test_a_batch_of_many_marks_waits_no_longer_than_one_event(stack: Session):
     """Waves of different marks go at the same time, and there are no more calls than ten events to a call need."""
     chains: dict[int, set[int]] = {}
