@@ -4,25 +4,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.world import Tally, World, attacked
-
-_tallies: list[Tally] = []
+from tests.faults.world import World, attacked
 
 
 @pytest.fixture(scope="session")
 def attacked_world() -> Iterator[World]:
     """The deployed stack, its faults and the model."""
     with attacked() as world:
-        _tallies.append(world.tally)
         yield world
 
 
 @pytest.fixture
-def world(attacked_world: World) -> Iterator[World]:
+def world(attacked_world: World, request: pytest.FixtureRequest) -> Iterator[World]:
     """The stack with nothing wrong; whatever the test did wrong is mended after it."""
     attacked_world.begin()
     yield attacked_world
     attacked_world.mend()
+    request.node.user_properties.append(("faults", str(attacked_world.tally)))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -31,6 +29,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the tier did, and what it found."""
-    for tally in _tallies:
+    """Say what the tier did, and what it found; the last test's tally is of all, whichever process ran them."""
+    reports = terminalreporter.stats.get("", [])
+    tallies = [value for report in reports for name, value in report.user_properties if name == "faults"]
+    for tally in tallies[-1:]:
         terminalreporter.write_line(f"faults: {tally}")
