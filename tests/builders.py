@@ -176,7 +176,7 @@ def numbers(of_entries: Sequence[Entry]) -> list[int]:
 def client(name: str = "archive", queue_url: str = "") -> dict[str, str]:
     """Return a registered client."""
     default = f"https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClient-{name}.fifo"
-    return {"name": name, "queueUrl": queue_url or default}
+    return {"name": name, "queueUrl": queue_url or default, "selects": ""}
 
 
 def state_machine() -> Mapping[str, Any]:

@@ -193,6 +193,9 @@ class DynamoDBInMemory:
             texts = {"pk": pk, "sk": sk, "recipient": recipient, "since": since}
             yield {name: {"S": text} for name, text in texts.items()}
 
+    def _put_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return self._alone({"Put": asked})
+
     def _update_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         return self._alone({"Update": asked})
 

@@ -4,18 +4,23 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from threading import Event as Flag
 from threading import Semaphore, Thread, get_ident
 from typing import Any
 
+from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.held import HeldSequence, Recipient, mark_of, violations_of
+from mark_event_queue.domain.history import HistoryState
 from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
 
 SINCE = "2026-03-01T09:30:00Z"
 """Since when everything is held that a test holds in memory."""
+
+_AGO = datetime.fromisoformat(SINCE)
 
 Place = tuple[str, str]
 """A recipient and a group; no group stands for the recipient itself."""
@@ -83,6 +88,16 @@ class HeldEventsInMemory:
             written += self._append(recipient, entries, reason, error)
         self._name(recipient, written)
 
+    def hold_while(
+        self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, still: Callable[[], bool]
+    ) -> bool:
+        """Hold the entries if that is still wanted once the recipient is named."""
+        self._name(recipient, 0)
+        wanted = still()
+        if wanted:
+            self.hold(recipient, sequences, reason, "")
+        return wanted
+
     def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
         """Note the question and answer it."""
         self.before("held_from")
@@ -110,6 +125,10 @@ class HeldEventsInMemory:
     # ------------------------------------------------------------------------------------------------------------------
     # Looking
     # ------------------------------------------------------------------------------------------------------------------
+    def mentions(self) -> list[str]:
+        """Return of whom anything may be held."""
+        return [recipient.name for recipient in self.recipients()]
+
     def recipients(self) -> list[Recipient]:
         """Return of whom anything may be held."""
         self.before("recipients")
@@ -233,6 +252,41 @@ class HeldEventsInMemory:
 
 def _place(entry: Entry) -> str:
     return f"{number_of(entry)}#{entry['MessageDeduplicationId']}"
+
+
+@dataclass
+class SubscriptionsFake:
+    """The registrations: what a test says, and of every other client that it has a queue and no more."""
+
+    said: dict[str, Subscription | None] = field(default_factory=dict)
+
+    def subscription(self, name: str, fresh: bool = False) -> Subscription | None:
+        """Return what a client's registration says."""
+        plain = Subscription(
+            name, f"https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClient-{name}.fifo", _AGO
+        )
+        return self.said.get(name, plain)
+
+
+@dataclass
+class HistoriesFake:
+    """The histories of the clients: none, but those a test says, and what they brought."""
+
+    states: dict[str, HistoryState] = field(default_factory=dict)
+    remembered: set[str] = field(default_factory=set)
+    settled: list[str] = field(default_factory=list)
+
+    def state(self, client: str) -> HistoryState:
+        """Return what is known of a client's history."""
+        return self.states.get(client, HistoryState())
+
+    def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
+        """Return the event ids among the entries that the test remembers."""
+        return self.remembered & {entry["MessageDeduplicationId"] for entry in entries}
+
+    def settle(self, history: str) -> None:
+        """Note that a history needs no selection any more."""
+        self.settled.append(history)
 
 
 @dataclass

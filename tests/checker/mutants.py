@@ -42,8 +42,8 @@ class _ForgetsFirst:
         return self._queue.send(queue_url, wave)
 
 
-def _send_all(request: Asked, store: Any) -> Any:
-    return request["lanes"]
+def _send_all(client: str, lanes: Any, store: Any) -> Any:
+    return lanes
 
 
 def _past_what_is_held(request: Asked, store: Any, hold_marks: bool) -> Any:
@@ -55,7 +55,7 @@ class _NothingHeld:
     """A store that says that nothing is held of any sequence."""
 
     def __init__(self, store: Any) -> None:
-        self.recipients, self.hold = store.recipients, store.hold
+        self.mentions, self.hold = store.mentions, store.hold
 
     def held_from(self, recipient: str, group_ids: Any) -> dict[str, str]:
         return {}

@@ -13,8 +13,9 @@ from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.contract import Contract, Violation
 from mark_event_queue.domain.errors import BatchNotDeliveredError, RedriveRequestError
 from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.gate.gate import hold_at_gate
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import aim, conclude, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
@@ -46,7 +47,7 @@ class Code:
     table: Callable[..., HeldEventsTable] = HeldEventsTable
     hold_at_gate: Callable[..., Any] = hold_at_gate
     park: Callable[..., Any] = park
-    select: Callable[..., Any] = select
+    select: Callable[..., Any] = hold_followers
     redrive_lane: Callable[..., Any] = redrive_lane
     release_lane: Callable[..., Any] = release_lane
     conclude: Callable[..., Any] = conclude
@@ -155,7 +156,7 @@ class Processes:
         return Go("Select Events" if data["isHeld"] else "Send Lanes", on)
 
     def _select(self, data: Any, port: Port) -> Outcome:
-        lanes = self._code.select(data, self._table(port))
+        lanes = self._code.select(data["client"], data["lanes"], self._table(port))
         return Go("Send Lanes", {"client": data["client"], "lanes": [without_counts(lane) for lane in lanes]})
 
     def _send_lanes(self, data: Any, port: Port) -> Outcome:

@@ -4,7 +4,11 @@ from typing import Any, NamedTuple
 
 from tests.statemachine.cases import DELIVER, REDRIVE
 
-CLIENT = {"name": "original", "queueUrl": "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo"}
+CLIENT = {
+    "name": "original",
+    "queueUrl": "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClientQueue.fifo",
+    "selects": "",
+}
 FAR, PASSED = "2999-12-31T23:59:59Z", "2020-01-01T00:00:00Z"
 
 _BATCH = {

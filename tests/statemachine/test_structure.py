@@ -56,7 +56,7 @@ _EVENT: dict[str, Any] = {
 _INPUTS: dict[str, Shape] = {
     "deliver-events.asl.json": {
         "batch": {"events": Items(None)},
-        "clients": Items({"name": {}, "queueUrl": {}}),
+        "clients": Items({"name": {}, "queueUrl": {}, "selects": {}}),
         "released": {},
         "storesDeadline": {},
         "deadline": {},
@@ -73,7 +73,7 @@ def test_paths_name_fields_that_are_there(file: Path):
 def test_the_known_input_is_what_an_execution_is_given():
     """The fields that the test above starts from are those of the input that converter and release write."""
     (batch,) = pack([_EVENT], bytes_per_batch=10_000)
-    written = json.loads(input_of(batch, [{"name": "a", "queueUrl": "b"}], NOW, LIVE))
+    written = json.loads(input_of(batch, [{"name": "a", "queueUrl": "b", "selects": ""}], NOW, LIVE))
     known: Any = _INPUTS["deliver-events.asl.json"]
     assert written.keys() == known.keys()
     assert written["batch"].keys() == known["batch"].keys()

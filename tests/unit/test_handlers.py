@@ -308,7 +308,7 @@ def test_the_survey_measures_the_gate_and_the_clients(parked_events, monkeypatch
     _held_at_gate()
     (failed,) = lanes(["A"])
     refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
-    _cold_start("parking").park_handler(refused, CONTEXT)
+    _cold_start("parking").handler(refused, CONTEXT)
     capsys.readouterr()
 
     _cold_start("survey").handler({}, CONTEXT)
@@ -320,35 +320,40 @@ def test_the_survey_measures_the_gate_and_the_clients(parked_events, monkeypatch
     assert {"OldestQuarantinedAge", "OldestParkedAge"} <= {name for line in _lines(output) for name in line}
 
 
+def _register(**said: Any) -> None:
+    """Register the client archive, with whatever else its registration says."""
+    value = json.dumps({"queueUrl": client()["queueUrl"]} | said)
+    boto3.client("ssm").put_parameter(Name="/stack/clients/archive", Value=value, Type="String", Overwrite=True)
+
+
 def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
     """What one handler parks, the other holds further events behind; both count per client and log no event."""
+    _register()
     parking = _cold_start("parking")
     (failed,) = lanes(["A", "B"])
     failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
 
-    gone_on = parking.park_handler(
+    gone_on = parking.handler(
         {"client": "archive", "lane": failed, "refused": ["0"], "error": "Sqs.InvalidMessageContents"}, CONTEXT
     )
-    selected = parking.select_handler({"client": "archive", "lanes": lanes(["A", "B", "A"])}, CONTEXT)
+    selected = _cold_start("selection").handler({"client": "archive", "lanes": lanes(["A", "B", "A"])}, CONTEXT)
 
     output = capsys.readouterr().out
     assert (gone_on["parked"], gone_on["last"]) == (1, -1)
     assert [numbers(wave) for wave in selected["lanes"][0]["waves"]] == [[2]]
     assert _counts(output, "EventsParked") == {(): [1], ("archive",): [1]}
-    assert _counts(output, "EventsParkedBehind") == {(): [2], ("archive",): [2]}
+    assert _counts(output, "EventsHeldBehind") == {(): [2], ("archive",): [2]}
     assert "Sqs.InvalidMessageContents" in output
     _assert_no_personal_data(output)
 
 
 def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
     """What was parked is found, told of, given up or delivered, and counted per client; no event is logged."""
-    boto3.client("ssm").put_parameter(
-        Name="/stack/clients/archive", Value=json.dumps({"queueUrl": client()["queueUrl"]}), Type="String"
-    )
+    _register()
     (failed,) = lanes(["A", "A", "A"])
     failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
     refused = {"client": "archive", "refused": ["0"], "error": "Sqs.QueueDoesNotExistException"}
-    _cold_start("parking").park_handler(refused | {"lane": failed}, CONTEXT)
+    _cold_start("parking").handler(refused | {"lane": failed}, CONTEXT)
 
     with aws_fake((200, {"Successful": []})) as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)
@@ -385,7 +390,7 @@ def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
     """What is left of an invocation has to suffice for a call with all its retries; else the next one goes on."""
     (failed,) = lanes(["A"])
     refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
-    _cold_start("parking").park_handler(refused, CONTEXT)
+    _cold_start("parking").handler(refused, CONTEXT)
     lane = {"recipient": "archive", "queueUrl": client()["queueUrl"], "groupIds": ["A"]}
     with aws_fake((200, {"Successful": []})) as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import PARKED
+from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.domain.lanes import Lane, entries_of
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 from tests.builders import lanes, numbers
 from tests.fakes import HeldEventsInMemory
 
@@ -81,7 +82,7 @@ def test_an_event_from_before_the_first_held_one_is_not_held_up():
     (held,) = lanes(["A", "A", "A"])
     store.hold("archive", [held["waves"][2]], PARKED, "Sqs.SqsException")
 
-    (lane,) = select({"client": "archive", "lanes": lanes(["A", "A", "A", "A"])}, store)
+    (lane,) = hold_followers("archive", lanes(["A", "A", "A", "A"]), store)
 
     assert _to_send([lane]) == [[1, 2]]
     assert _stored(store) == {A: [3, 4]}
@@ -93,7 +94,7 @@ def test_where_the_first_held_event_is_not_known_all_are_held():
     _parked(store, "A")
     store.heads["archive", A].first = None
 
-    (lane,) = select({"client": "archive", "lanes": lanes(["A", "A"])}, store)
+    (lane,) = hold_followers("archive", lanes(["A", "A"]), store)
 
     assert (_to_send([lane]), lane["parked"]) == ([[]], 2)
     assert store.heads["archive", A].first is None
@@ -104,7 +105,7 @@ def test_events_behind_a_parked_sequence_are_held_and_the_rest_goes_on():
     store = HeldEventsInMemory()
     _parked(store, "A")
 
-    selected = select({"client": "archive", "lanes": lanes(["B", "A", "A", "C"])}, store)
+    selected = hold_followers("archive", lanes(["B", "A", "A", "C"]), store)
 
     assert _stored(store) == {A: [1, 2, 3]}
     assert _to_send(selected) == [[1, 4]]
@@ -116,7 +117,7 @@ def test_a_client_is_held_back_for_its_own_sequences_alone():
     store = HeldEventsInMemory()
     _parked(store, "A", client="failing")
 
-    selected = select({"client": "archive", "lanes": lanes(["A", "B"])}, store)
+    selected = hold_followers("archive", lanes(["A", "B"]), store)
 
     assert _to_send(selected) == [[1, 2]]
     assert _stored(store) == {}
@@ -127,7 +128,7 @@ def test_all_lanes_are_asked_for_in_one_go():
     store = HeldEventsInMemory()
     marks = [str(number) for number in range(25)]
 
-    selected = select({"client": "archive", "lanes": lanes(marks + marks)}, store)
+    selected = hold_followers("archive", lanes(marks + marks), store)
 
     assert [sorted(asked) for asked in store.asked] == [sorted(map(to_group_id, marks))]
     assert len(selected) == 3
@@ -139,7 +140,7 @@ def test_a_sequence_that_ends_before_the_append_is_sent():
     _parked(store, "A")
     store.before = _ending(store, A, 0)
 
-    selected = select({"client": "archive", "lanes": lanes(["A", "B", "A"])}, store)
+    selected = hold_followers("archive", lanes(["A", "B", "A"]), store)
 
     assert _to_send(selected) == [[1, 2, 3]]
     assert [lane["parked"] for lane in selected] == [0]
@@ -151,7 +152,7 @@ def test_a_sequence_that_ends_during_the_append_sends_only_what_came_too_late():
     _parked(store, "A")
     store.before = _ending(store, A, 1)
 
-    selected = select({"client": "archive", "lanes": lanes(["A", "A", "A", "B"])}, store)
+    selected = hold_followers("archive", lanes(["A", "A", "A", "B"]), store)
 
     assert _to_send(selected) == [[4, 3]]
     assert [lane["parked"] for lane in selected] == [2]
@@ -162,6 +163,6 @@ def test_a_batch_that_is_all_held_leaves_lanes_with_nothing_to_send():
     store = HeldEventsInMemory()
     _parked(store, "A")
 
-    (lane,) = select({"client": "archive", "lanes": lanes(["A", "A"])}, store)
+    (lane,) = hold_followers("archive", lanes(["A", "A"]), store)
 
     assert lane == {"waves": [], "cursor": 0, "last": -1, "parked": 2}

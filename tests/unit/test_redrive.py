@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE, PARKED
+from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.domain.lanes import Entry, plan
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import (
     MOST_SEQUENCES_DESCRIBED,
     SEQUENCES_PER_TURN,
@@ -642,7 +643,7 @@ def _deliver(batch: list[Entry], store: HeldEventsInMemory, queue: QueueInMemory
     """Deliver a batch as the state machine does: select where anything is held, send, park what was refused."""
     lanes = plan(batch)
     if store.version(CLIENT, ""):
-        lanes = select({"client": CLIENT, "lanes": lanes}, store)
+        lanes = hold_followers(CLIENT, lanes, store)
     for lane in lanes:
         going = lane
         while going["cursor"] <= going["last"]:

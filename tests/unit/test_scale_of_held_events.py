@@ -16,8 +16,9 @@ import pytest
 from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.domain.lanes import Entry, entry_of, plan
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import (
     SEQUENCES_PER_TURN,
     TURNS_PER_EXECUTION,
@@ -93,7 +94,7 @@ def _batch(number: int) -> list[Entry]:
 
 
 def _select(number: int) -> Callable[[HeldEventsTable], Any]:
-    return lambda table: select({"client": "archive", "lanes": plan(_batch(number))}, table)
+    return lambda table: hold_followers("archive", plan(_batch(number)), table)
 
 
 def _park(number: int) -> Callable[[HeldEventsTable], Any]:

@@ -29,9 +29,9 @@ from mark_event_queue.domain.clients import Registration, admit
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.events import Event, convert
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
+from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.domain.lanes import Entry, Lane, entry_of, part, sequences_of
 from mark_event_queue.gate.gate import hold_at_gate
-from mark_event_queue.parking.parking import select
 from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, conclude, describe, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
@@ -126,7 +126,12 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str, timing: 
     yield "Validate Events, answer", _lambda_answer(validated)
     state = execution | {"batch": validated}
     yield "Validate Events, output", state
-    state |= {"held": {"recipients": [GATE, *(of["name"] for of in clients)], "atGate": True}}
+    state |= {
+        "held": {
+            "recipients": [GATE, *(of["name"] for of in clients), *(of["selects"] for of in clients)],
+            "atGate": True,
+        }
+    }
     yield "Find Held Sequences, output", state
     if not timing.released:
         yield "Hold At Gate, request", {"FunctionName": _ARN, "Payload": validated}
@@ -138,12 +143,13 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str, timing: 
     widest = max(clients, key=lambda of: len(of["name"]) + len(of["queueUrl"]))
     lanes, deadline = state["batch"]["lanes"], execution["deadline"]
     receiver = {"client": widest["name"], "queueUrl": widest["queueUrl"]}
-    iteration = receiver | {"isHeld": True, "deadline": deadline, "batch": {"lanes": lanes}}
+    of_receiver = {"isHeld": True, "selects": widest["selects"], "hasSettled": True}
+    iteration = receiver | of_receiver | {"deadline": deadline, "batch": {"lanes": lanes}}
     parked_per_lane = [sum(map(len, lane["waves"])) for lane in lanes]
     yield "Deliver To Clients, iteration", iteration
     yield "Send Lanes, output", iteration | {"parked": parked_per_lane}
     yield "Select Events, request", {"FunctionName": _ARN, "Payload": {"client": widest["name"], "lanes": lanes}}
-    selected = select({"client": widest["name"], "lanes": lanes}, HeldEventsInMemory())
+    selected = hold_followers(widest["name"], lanes, HeldEventsInMemory())
     yield "Select Events, answer", _lambda_answer({"lanes": selected})
     yield "Select Events, output", iteration | {"batch": {"lanes": selected}}
     for lane in lanes:

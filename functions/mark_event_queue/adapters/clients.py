@@ -1,4 +1,4 @@
-"""The clients, as Systems Manager parameters `<path>/<name>` hold them: `{"queueUrl": "..."}`."""
+"""The clients, as Systems Manager parameters `<path>/<name>` hold them: `{"queueUrl": "...", …}`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +7,19 @@ import boto3
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from mark_event_queue.domain.clients import Admission, Client, Registration, admit
+from mark_event_queue.domain.clients import Admission, Client, Registration, Subscription, admit
 from mark_event_queue.domain.errors import ClientsUnavailableError, UnknownClientError
 
 CACHE_SECONDS = 60
 
 
 class Clients:
-    """The registered clients, cached for `CACHE_SECONDS`."""
+    """The registered clients, cached for so many seconds."""
 
-    def __init__(self, path: str, on_unserved: Callable[[Admission], None]) -> None:
+    def __init__(self, path: str, on_unserved: Callable[[Admission], None], cache_seconds: int = CACHE_SECONDS) -> None:
         """Take the parameter path, and whom to tell, after every reading, if somebody who registered gets nothing."""
         self._path = path
+        self._cache_seconds = cache_seconds
         self._on_unserved = on_unserved
         self._parameters = _Registrations(boto3_client=boto3.client("ssm"))  # of its own it would make a session, too
         self._read: dict[str, Registration] | None = None
@@ -32,14 +33,22 @@ class Clients:
         """
         return self.admission().clients
 
-    def admission(self) -> Admission:
-        """Return who is served, and who is not and why.
+    def subscription(self, name: str, fresh: bool = False) -> Subscription | None:
+        """Return what a client's registration says, nothing if it is not served; `fresh`: at this moment.
+
+        Raises:
+            ClientsUnavailableError: the parameters cannot be read.
+        """
+        return self.admission(fresh).subscriptions.get(name)
+
+    def admission(self, fresh: bool = False) -> Admission:
+        """Return who is served, and who is not and why; `fresh`: at this moment.
 
         Raises:
             ClientsUnavailableError: the parameters cannot be read.
         """
         try:
-            read: Any = self._parameters.get_multiple(self._path, max_age=CACHE_SECONDS)
+            read: Any = self._parameters.get_multiple(self._path, max_age=self._cache_seconds, force_fetch=fresh)
         except GetParameterError as error:
             raise ClientsUnavailableError(f"the parameters under {self._path} cannot be read") from error
         if read is not self._read:  # the cache gives the same object until it has expired

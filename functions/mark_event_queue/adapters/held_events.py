@@ -4,7 +4,7 @@ Four kinds of item, by partition key `pk` and sort key `sk`:
 
 | pk                             | sk                            | one per                                      |
 |--------------------------------|-------------------------------|----------------------------------------------|
-| `RECIPIENTS`                   | recipient                     | client with anything held, and the gate       |
+| `RECIPIENTS`                   | recipient                     | whoever has anything held; see `histories`    |
 | `HELD#<recipient>`             | group id                      | held sequence of that recipient               |
 | `SEQUENCE#<recipient>#<group>` | sequence number, `#`, event id | held event of that sequence, in order         |
 | `DISCARDED#<recipient>`        | time, group id, number        | event given up: by whom, when and why         |
@@ -21,7 +21,7 @@ The index `OldestFirst` has the sequences of each recipient by the time since wh
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -53,6 +53,8 @@ from mark_event_queue.domain.held import HeldSequence, Recipient
 from mark_event_queue.domain.lanes import Entry, entry_of, sequences_of
 
 RECIPIENTS = "RECIPIENTS"
+HISTORY_PREFIX = "/"
+"""What the name of a history begins with, and no recipient's."""
 OLDEST_FIRST = "OldestFirst"
 
 _KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
@@ -83,10 +85,29 @@ class HeldEventsTable:
         Raises:
             HeldEventsUnavailableError: the table did not take them.
         """
+        self._hold(recipient, sequences, Holding(self._table, recipient, reason, error), lambda: True)
+
+    def hold_while(
+        self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, still: Callable[[], bool]
+    ) -> bool:
+        """Hold sequences of entries if that is still wanted once the recipient is named; tell whether it was.
+
+        Whoever ends what they are held for sees that they are coming, or they see that it has ended.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take them.
+        """
+        return self._hold(recipient, sequences, Holding(self._table, recipient, reason, ""), still)
+
+    def _hold(
+        self, recipient: str, sequences: Iterable[Sequence[Entry]], change: Holding, still: Callable[[], bool]
+    ) -> bool:
         coming = secrets.token_hex(8)
         self._name(recipient, ", comingAt = :now ADD coming :coming", {":now": {"S": now()}, **_coming(coming)})
-        written = self._writer.write(Holding(self._table, recipient, reason, error), sequences)
+        wanted = still()
+        written = self._writer.write(change, sequences) if wanted else 0
         self._name(recipient, " ADD events :events DELETE coming :coming", events_value(written) | _coming(coming))
+        return wanted
 
     def hold_behind(self, recipient: str, sequences: Iterable[Sequence[Entry]]) -> list[Entry]:
         """Hold entries behind what is held of their sequences; return those that found theirs ended.
@@ -123,6 +144,14 @@ class HeldEventsTable:
     # ------------------------------------------------------------------------------------------------------------------
     # Looking
     # ------------------------------------------------------------------------------------------------------------------
+    def mentions(self) -> list[str]:
+        """Return of whom anything may be held, and, among them, the names of histories that are over.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not answer.
+        """
+        return [item["sk"] for page in self._pages(RECIPIENTS) for item in page]
+
     def recipients(self) -> list[Recipient]:
         """Return of whom anything may be held.
 
@@ -133,6 +162,7 @@ class HeldEventsTable:
             Recipient(item["sk"], max(0, int(item.get("events", 0))))
             for page in self._pages(RECIPIENTS)
             for item in page
+            if not item["sk"].startswith(HISTORY_PREFIX)
         ]
 
     def oldest(self, recipient: str) -> str:

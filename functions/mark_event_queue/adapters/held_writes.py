@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import LATE
-from mark_event_queue.domain.held import is_late, mark_of, violations_of
+from mark_event_queue.domain.held import is_late, mark_of, notice_of, violations_of
 from mark_event_queue.domain.lanes import Entry, number_of, place_of
 
 # DynamoDB API Reference, TransactWriteItems: 100 actions and 4 MB, of which the events of one
@@ -290,6 +290,7 @@ def item_of(recipient: str, entry: Entry) -> Values:
         "body": {"S": entry["MessageBody"]},
         "heldAt": {"S": now()},
         **({"late": {"S": LATE}} if is_late(entry) else {}),
+        **({"notice": {"S": notice}} if (notice := notice_of(entry)) else {}),
         **broken,
     }
 

@@ -5,17 +5,30 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from mark_event_queue.domain.budget import CLIENTS_BYTES, LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL, bytes_of
+from mark_event_queue.domain.errors import FilterError
+from mark_event_queue.domain.filters import Filter
 from mark_event_queue.domain.held import GATE
 
 Client = dict[str, str]
+"""What an execution's input says of a client: `{name, queueUrl, selects}`.
+
+`selects` says whether its deliveries need a selection: never (empty), always (`ALWAYS`), or as long as the text, which
+names its history, is not among the recipients of the table.
+"""
+ALWAYS = "*"
+BEGINNING = "beginning"
+FORGOTTEN = "forgotten"
 
 # More names than these in one log line help nobody, and a line has its limit.
 _NAMES_TOLD = 100
 
-_KEYS = {"queueUrl"}
+_KEYS = ("queueUrl", "paused", "filter", "from", "notices")
+_NOTICES = {FORGOTTEN}
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z", re.ASCII)
 _NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST_CLIENT_NAME}}}")  # what Systems Manager allows between two slashes
 _QUEUE_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(:[0-9]+)?/(?P<account>[0-9]+)/(?P<queue>[^/]+)")
 
@@ -45,17 +58,46 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a registration that makes sense says: which events go to which queue, from when on, and whether now."""
+
+    name: str
+    queue_url: str
+    changed: datetime
+    paused: bool = False
+    filter: Filter | None = None
+    since: str = ""
+    """`beginning`, or an instant: from when on the client wants history. Empty: it wants none."""
+    notices: frozenset[str] = frozenset()
+
+    @property
+    def history(self) -> str:
+        """The name of its history, which no client and no other history has; empty if it wants none."""
+        return history_of(self.name, self.since) if self.since else ""
+
+    def as_client(self) -> Client:
+        """Return what an execution's input says of it."""
+        selects = ALWAYS if self.paused or self.filter else self.history
+        return {"name": self.name, "queueUrl": self.queue_url, "selects": selects}
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """The clients that are served, by name; the problems of malformed registrations; who found no room, in order."""
 
-    clients: list[Client] = field(default_factory=list)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
     malformed: dict[str, str] = field(default_factory=dict)
     crowded_out: list[str] = field(default_factory=list)
+
+    @property
+    def clients(self) -> list[Client]:
+        """What an execution's input says of those who are served."""
+        return [subscription.as_client() for subscription in self.subscriptions.values()]
 
     def problem(self, name: str) -> str:
         """Return why a client that has registered gets nothing, else an empty text."""
         if name in self.crowded_out:
-            return f"is crowded out: the {len(self.clients)} clients before it leave no room for another"
+            return f"is crowded out: the {len(self.subscriptions)} clients before it leave no room for another"
         return self.malformed.get(name, "")
 
     def complaints(self) -> list[str]:
@@ -65,10 +107,15 @@ class Admission:
             told = ", ".join(self.crowded_out[:_NAMES_TOLD])
             more = "" if len(self.crowded_out) <= _NAMES_TOLD else f" and {len(self.crowded_out) - _NAMES_TOLD} more"
             lines.append(
-                f"{len(self.crowded_out)} clients get nothing: the {len(self.clients)} that registered before them "
-                f"leave a batch no room for another: {told}{more}"
+                f"{len(self.crowded_out)} clients get nothing: the {len(self.subscriptions)} that registered before "
+                f"them leave a batch no room for another: {told}{more}"
             )
         return lines
+
+
+def history_of(client: str, since: str) -> str:
+    """Return the short name of a client's history of the time since; no client's name has a slash."""
+    return f"/{sha256(f'{client}/{since}'.encode()).hexdigest()[:12]}"
 
 
 def admit(registrations: Iterable[Registration]) -> Admission:
@@ -79,43 +126,86 @@ def admit(registrations: Iterable[Registration]) -> Admission:
     """
     admission = Admission()
     holders: dict[str, str] = {}
+    served: dict[str, Subscription] = {}
     room = CLIENTS_BYTES
     for one in sorted(registrations, key=lambda one: (one.changed, one.name)):
-        client, problem = _read(one)
-        queue = client.get("queueUrl", "").rpartition("/")[2]
-        if not problem and queue in holders:
-            problem = f"names the queue of client {holders[queue]}, which registered before it"
-        if problem:
-            admission.malformed[one.name] = problem
+        try:
+            subscription = _read(one)
+            queue = subscription.queue_url.rpartition("/")[2]
+            _demand(queue not in holders, f"names the queue of client {holders.get(queue)}, which registered before it")
+        except (_MalformedError, FilterError) as problem:
+            admission.malformed[one.name] = str(problem)
             continue
         holders[queue] = one.name
-        room -= bytes_of(client)
+        room -= bytes_of(subscription.as_client())
         if room < 0:
             admission.crowded_out.append(one.name)
         else:
-            admission.clients.append(client)
-    admission.clients.sort(key=lambda client: client["name"])
+            served[one.name] = subscription
+    admission.subscriptions.update(sorted(served.items()))
     return admission
 
 
-def _read(registration: Registration) -> tuple[Client, str]:
-    """Return the client of a registration, and what is wrong with it, which reads behind "its registration"."""
+class _MalformedError(Exception):
+    """A registration makes no sense; the text, which reads behind "its registration", says why."""
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise _MalformedError(otherwise)
+
+
+def _read(registration: Registration) -> Subscription:
     problem = _problem_of_parameter(registration)
-    if problem:
-        return {}, problem
+    _demand(not problem, problem)
     try:
         value = json.loads(registration.value, object_pairs_hook=_without_repeats)
     except _RepeatedKeyError as error:
-        return {}, f"has the key {error} twice"
+        raise _MalformedError(f"has the key {error} twice") from None
     except (ValueError, RecursionError):
-        return {}, "is not JSON"
-    if not isinstance(value, dict) or not isinstance(value.get("queueUrl"), str):
-        return {}, 'has no text "queueUrl"'
-    unknown = sorted(value.keys() - _KEYS)
-    if unknown:
-        return {}, f"has keys that are unknown here ({', '.join(map(_quoted, unknown))}); known: {', '.join(_KEYS)}"
+        raise _MalformedError("is not JSON") from None
+    has_queue = isinstance(value, dict) and isinstance(value.get("queueUrl"), str)
+    _demand(has_queue, 'has no text "queueUrl"')
+    unknown = sorted(value.keys() - set(_KEYS))
+    _demand(
+        not unknown,
+        f"has keys that are unknown here ({', '.join(map(_quoted, unknown))}); known: {', '.join(_KEYS)}",
+    )
     problem = _problem_of_queue(value["queueUrl"], registration)
-    return {"name": registration.name, "queueUrl": value["queueUrl"]}, problem
+    _demand(not problem, problem)
+    return Subscription(
+        name=registration.name,
+        queue_url=value["queueUrl"],
+        changed=registration.changed,
+        paused=_paused(value.get("paused", False)),
+        filter=Filter(value["filter"]) if "filter" in value else None,
+        since=_since(value.get("from", "")),
+        notices=_notices(value.get("notices", [])),
+    )
+
+
+def _paused(value: Any) -> bool:
+    _demand(isinstance(value, bool), 'has a "paused" that is neither true nor false')
+    return bool(value)
+
+
+def _since(value: Any) -> str:
+    problem = f'has a "from" that is neither "{BEGINNING}" nor an instant like 2026-01-31T09:30:00Z'
+    _demand(isinstance(value, str), problem)
+    if value not in ("", BEGINNING):
+        found = _INSTANT.fullmatch(value)
+        _demand(bool(found), problem)
+        try:
+            datetime.fromisoformat(f"{found[1]}+00:00" if found else "")
+        except ValueError:
+            raise _MalformedError(problem) from None
+    return str(value)
+
+
+def _notices(value: Any) -> frozenset[str]:
+    known = isinstance(value, list) and all(isinstance(one, str) and one in _NOTICES for one in value)
+    _demand(known, f'has "notices" that are not a list of those there are: {", ".join(sorted(_NOTICES))}')
+    return frozenset(value)
 
 
 def _problem_of_parameter(registration: Registration) -> str:

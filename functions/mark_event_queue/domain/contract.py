@@ -18,7 +18,7 @@ def _no_number(constant: str) -> NoReturn:
 
 
 # A double would round 0.99999999999999999999999 to 1: numbers are judged with all their digits.
-_read_exactly = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number).decode
+read_exactly = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number).decode
 
 
 class Violation(NamedTuple):
@@ -60,7 +60,7 @@ class Contract:
     def violations(self, body: str) -> list[Violation]:
         """Return every rule that the event, given as JSON text, breaks; none when it is valid."""
         try:
-            return self._violations(_read_exactly(body))
+            return self._violations(read_exactly(body))
         except (ValueError, ArithmeticError, RecursionError):
             # A lone surrogate, or a number or a nesting beyond every reader (RFC 7493): a batch must not fail on it.
             return [Violation("", "unreadable")]
@@ -70,7 +70,7 @@ class Contract:
         validator = self._validators.get(name if isinstance(name, str) else "", self._envelope)
         if validator.is_valid(event):
             return []
-        return sorted({_violation(error) for error in validator.iter_errors(event)})
+        return sorted({violation_of(error) for error in validator.iter_errors(event)})
 
 
 def load(folder: Path) -> Contract:
@@ -108,7 +108,8 @@ def _demand_whole(schemas: Mapping[str, Any]) -> None:
         raise IncompleteContractError(f"{', '.join(missing)} missing; envelope.json speaks of it")
 
 
-def _violation(error: jsonschema_rs.ValidationError) -> Violation:
+def violation_of(error: jsonschema_rs.ValidationError) -> Violation:
+    """Return the rule of an error, and where it is broken."""
     steps = [*error.instance_path]
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
         steps.append(error.kind.property)

@@ -42,3 +42,15 @@ class RedriveRequestError(MarkEventQueueError):
 
 class UnknownClientError(MarkEventQueueError):
     """The client that was named is not registered, so there is no queue to redrive to."""
+
+
+class FilterError(MarkEventQueueError):
+    """A client's filter is no JSON Schema, or not a safe one; it makes the registration malformed."""
+
+
+class HistoryRequestError(MarkEventQueueError):
+    """What was asked of a history cannot be done; never worth another try as it is."""
+
+
+class EventTableUnavailableError(MarkEventQueueError):
+    """The producer's table of events could not be read; worth another try."""

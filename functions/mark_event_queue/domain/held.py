@@ -12,6 +12,8 @@ GATE = "gate"
 """The recipient in front of everybody: what it holds nobody gets. No client may have this name."""
 
 PARKED = "parked"
+PAUSED = "paused"
+HISTORY = "history"
 QUARANTINED = "quarantined"
 
 CONTRACT_BROKEN = "ContractBroken"
@@ -56,6 +58,11 @@ def mark_of(entry: Entry) -> str:
 def is_late(entry: Entry) -> bool:
     """Tell whether the event that an entry carries came by a replay, behind later events of its mark."""
     return "late" in entry["MessageAttributes"]
+
+
+def notice_of(entry: Entry) -> str:
+    """Return what an entry tells that is no event, such as `forgotten`; nothing for an event."""
+    return str(entry["MessageAttributes"].get("notice", {}).get("StringValue", ""))
 
 
 def violations_of(entry: Entry) -> str:

@@ -14,8 +14,9 @@ Lane = dict[str, Any]
 
 
 def entry_of(event: Mapping[str, Any]) -> Entry:
-    """Return the SendMessageBatch entry of an event; the planner gives it its Id."""
-    names = ("eventId", "sequenceNumber", "late") if "late" in event else ("eventId", "sequenceNumber")
+    """Return the SendMessageBatch entry of an event, or of a notice; the planner gives it its Id."""
+    first = "notice" if "notice" in event else "eventId"
+    names = (first, "sequenceNumber", "late") if "late" in event else (first, "sequenceNumber")
     return {
         "Id": "0",
         "MessageBody": event["body"],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED, Recipient
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED
 from mark_event_queue.domain.holding import HeldEvents, hold_followers
 from mark_event_queue.domain.lanes import entries_of, plan, sequences_of
 
@@ -11,8 +11,8 @@ from mark_event_queue.domain.lanes import entries_of, plan, sequences_of
 class HeldAtGate(HeldEvents, Protocol):
     """The store of what waits, as the gate needs it."""
 
-    def recipients(self) -> list[Recipient]:
-        """Return of whom anything may be held."""
+    def mentions(self) -> list[str]:
+        """Return of whom anything may be held, and, among them, the names of histories that are over."""
 
 
 def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool) -> dict[str, Any]:
@@ -40,6 +40,6 @@ def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool
     return {
         "lanes": lanes,
         "withheld": [entry for entry in withheld if entry["MessageGroupId"] in going],
-        "held": {"recipients": [held.name for held in store.recipients()] if lanes else []},
+        "held": {"recipients": store.mentions() if lanes else []},
         "counts": counts | {"valid": counts["valid"] - behind, "behind": counts["behind"] + behind},
     }

@@ -1,1 +1,1 @@
-"""The parking functions: hold events back for one client, and keep what follows behind them."""
+"""The parking function: holds back for one client what could not be delivered to it."""

@@ -1,4 +1,4 @@
-"""Entry points of the parking functions: wiring only."""
+"""Entry point of the parking function: wiring only."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client
 from mark_event_queue.domain.lanes import Lane
-from mark_event_queue.parking.parking import park, select
+from mark_event_queue.parking.parking import park
 
 logger = Logger()
 metrics = Metrics()
@@ -18,19 +18,10 @@ table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def park_handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
+def handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
     """Park what a wave could not deliver; answer with the lane that can go on."""
     lane = park(event, table)
     parked = lane["parked"] - event["lane"]["parked"]
     logger.warning("parked", client=event["client"], events=parked, error=event["error"])
     count_for_client(metrics, "EventsParked", event["client"], parked)
     return lane
-
-
-@logger.inject_lambda_context
-@metrics.log_metrics
-def select_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[Lane]]:
-    """Park events behind parked sequences; answer with the lanes of those to send."""
-    lanes = select(event, table)
-    count_for_client(metrics, "EventsParkedBehind", event["client"], sum(lane["parked"] for lane in lanes))
-    return {"lanes": lanes}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mark_event_queue.domain.held import PARKED
-from mark_event_queue.domain.holding import HeldEvents, hold_followers
+from mark_event_queue.domain.holding import HeldEvents
 from mark_event_queue.domain.lanes import Lane, part, sequences_of
 
 
@@ -17,11 +17,3 @@ def park(request: Mapping[str, Any], store: HeldEvents) -> Lane:
     parting = part(request["lane"], request["refused"])
     store.hold(request["client"], sequences_of(parting.parked), PARKED, request["error"])
     return parting.lane
-
-
-def select(request: Mapping[str, Any], store: HeldEvents) -> list[Lane]:
-    """Hold the events that belong behind what is held for a client; return the lanes with the rest.
-
-    `request` is `{client, lanes}`.
-    """
-    return hold_followers(request["client"], request["lanes"], store)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError
 from mark_event_queue.domain.held import HeldSequence
 from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
+from mark_event_queue.redrive.standing import OPEN, Standing
 
 # SQS API Reference, SendMessageBatch: 1 MiB together; the rest is for attributes and what carries them.
 _WAVE_BYTES = 1_000_000
@@ -137,21 +138,28 @@ def add_up(totals: Mapping[str, Any], lanes: Sequence[Mapping[str, Any]], sequen
 
 
 def redrive_lane(
-    request: Mapping[str, Any], store: HeldSequences, queue: Queue, has_time: Callable[[], bool]
+    request: Mapping[str, Any],
+    store: HeldSequences,
+    queue: Queue,
+    has_time: Callable[[], bool],
+    standing: Standing = OPEN,
 ) -> dict[str, Any]:
     """Deliver sequences side by side, at most one event of each per call, as long as there is time.
 
     `request` is `{recipient, queueUrl, groupIds}`. The answer is `{groupIds, delivered, stopped}`: the
     groups that still have events to deliver. A sequence whose event is refused stays held from that
     event on. Two redrives at once send the same events within the time of one invocation, which is
-    far below SQS's de-duplication window: the queue drops the second.
+    far below SQS's de-duplication window: the queue drops the second. To a client that
+    is closed nothing is sent; what history has brought it leaves the table unsent.
     """
+    if standing.closed:
+        return {"groupIds": [], "delivered": 0, "stopped": [], "error": f"Client{standing.closed.title()}"}
     recipient, pending = request["recipient"], list(request["groupIds"])
     stopped: list[dict[str, str]] = []
     loaded: dict[str, list[Entry]] = {}
     with _counting_out(recipient, store) as delivered:
         while pending and has_time():
-            pending = [group_id for group_id in pending if _load(recipient, group_id, store, loaded)]
+            pending = [group_id for group_id in pending if _load(recipient, group_id, store, loaded, standing)]
             wave = _wave([loaded[group_id][0] for group_id in pending])
             refused = queue.send(request["queueUrl"], wave) if wave else {}
             accepted = [entry for entry in wave if entry["Id"] not in refused]
@@ -275,7 +283,13 @@ def _sequences(recipient: str, after: str, store: HeldSequences) -> Iterator[Hel
         after = page[-1].group_id
 
 
-def _load(recipient: str, group_id: str, store: HeldSequences, loaded: dict[str, list[Entry]]) -> bool:
+def _load(
+    recipient: str,
+    group_id: str,
+    store: HeldSequences,
+    loaded: dict[str, list[Entry]],
+    standing: Standing,
+) -> bool:
     """Have the next events of a sequence at hand; end the sequence, and say no, when there are none.
 
     The version is read before the events: an event held after that look raises it, and then the
@@ -286,7 +300,16 @@ def _load(recipient: str, group_id: str, store: HeldSequences, loaded: dict[str,
         loaded[group_id] = store.events(recipient, group_id, _EVENTS_PER_READ)
         if not loaded[group_id] and (not version or store.end(recipient, group_id, version)):
             return False
+        if had := _had(recipient, loaded[group_id], standing):
+            loaded[group_id] = [entry for entry in loaded[group_id] if entry not in had]
+            store.forget(recipient, had, {group_id: loaded[group_id][0]} if loaded[group_id] else {})
+            store.count_out(recipient, len(had))
     return True
+
+
+def _had(recipient: str, entries: Sequence[Entry], standing: Standing) -> list[Entry]:
+    ids = standing.brought(recipient, entries) if entries else set()
+    return [entry for entry in entries if entry["MessageDeduplicationId"] in ids]
 
 
 def _wave(entries: Sequence[Entry]) -> list[Entry]:

@@ -7,7 +7,8 @@ from typing import Any
 from mark_event_queue.domain.budget import LONGEST_CLIENT_NAME
 from mark_event_queue.domain.errors import RedriveRequestError
 from mark_event_queue.domain.events import to_group_id
-from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.held import GATE, HISTORY, PAUSED
+from mark_event_queue.redrive.standing import Standing
 
 _ACTIONS = {"redrive", "release", "discard"}
 _TEXTS = ("client", "mark", "action", "eventId", "reason", "by")
@@ -22,6 +23,12 @@ _MOST_CHARACTERS = {
     "by": _LONGEST_FOR_THE_RECORD,
 }
 _MARK_BYTES = 2_048  # DynamoDB Developer Guide, quotas: of a partition key, which a mark is
+
+
+_CLOSED = {
+    PAUSED: "client {0} is paused: what is held for it waits until it is resumed (meq resume {0})",
+    HISTORY: "history of client {0} is under way: what is held follows by itself (meq clients shows how far it is)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,14 @@ class RedriveRequest:
         """Whether anything can be left to send to a client's queue."""
         gives_up_all = self.action == "discard" and self.everything
         return not (self.recipient == GATE or self.dry_run or gives_up_all)
+
+    def demand_open(self, standing: Standing) -> None:
+        """Refuse to send a client anything for which there is a reason to hold it.
+
+        Raises:
+            RedriveRequestError: there is one; the text says which, and what to do.
+        """
+        _demand(not (self.needs_queue and standing.closed), _CLOSED.get(standing.closed, "").format(self.recipient))
 
     def as_state(self) -> dict[str, Any]:
         """Return the request in the shape in which the states of the redrive hand it on."""

@@ -1,0 +1,101 @@
+"""What the selection does with a client's lanes, apart from storing."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from mark_event_queue.domain.clients import Subscription
+from mark_event_queue.domain.held import PAUSED, notice_of
+from mark_event_queue.domain.history import HistoryState, reason_to_hold
+from mark_event_queue.domain.holding import HeldEvents, hold_followers
+from mark_event_queue.domain.lanes import Entry, Lane, entries_of, sequences_of, without
+
+
+class HeldWhile(HeldEvents, Protocol):
+    """The store of what waits, as the selection needs it."""
+
+    def hold_while(
+        self, recipient: str, sequences: Iterable[Sequence[Entry]], reason: str, still: Callable[[], bool]
+    ) -> bool:
+        """Hold sequences of entries if that is still wanted once the recipient is named; tell whether it was."""
+
+
+class Histories(Protocol):
+    """The store of the clients' histories."""
+
+    def state(self, client: str) -> HistoryState:
+        """Return what is known of a client's history."""
+
+    def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
+        """Return the event ids of those entries that history brought, as far as they are remembered."""
+
+    def settle(self, history: str) -> None:
+        """Note that a history needs no selection any more."""
+
+
+class Subscriptions(Protocol):
+    """The registrations."""
+
+    def subscription(self, name: str, fresh: bool = False) -> Subscription | None:
+        """Return what a client's registration says, nothing if it is not served; `fresh`: at this moment."""
+
+
+class Selected(NamedTuple):
+    """The lanes of what goes to a client, and how many events it gets no more, or does not want."""
+
+    lanes: list[Lane]
+    filtered: int = 0
+    had: int = 0
+
+
+def select(
+    request: Mapping[str, Any], subscriptions: Subscriptions, store: HeldWhile, histories: Histories, now: datetime
+) -> Selected:
+    """Decide what goes to a client now; hold what waits.
+
+    `request` is `{client, lanes}`. What history brought is left out, and what the client's filter does not let
+    pass. While the client is paused, or its history under way, all the rest is held; otherwise what belongs behind
+    held events is held behind them. A client that has unsubscribed meanwhile gets nothing.
+    """
+    name, lanes = request["client"], request["lanes"]
+    subscription = subscriptions.subscription(name)
+    if subscription is None:
+        return Selected([without(lane, entries_of(lane)) for lane in lanes])
+    history = histories.state(name)
+    had = _brought(name, lanes, histories) if history.remembers(now) else []
+    unwanted = [entry for entry in _entries(lanes) if entry not in had and not _wants(subscription, entry)]
+    lanes = [_left_out(lane, [*had, *unwanted]) for lane in lanes]
+    counts = {"filtered": len(unwanted), "had": len(had)}
+    reason = reason_to_hold(subscription, history)
+
+    def still() -> bool:
+        now_said = subscriptions.subscription(name, fresh=reason == PAUSED)
+        return bool(now_said and reason_to_hold(now_said, histories.state(name)))
+
+    if reason and store.hold_while(name, sequences_of(_entries(lanes)), reason, still):
+        return Selected([without(lane, entries_of(lane)) for lane in lanes], **counts)
+    if subscription.history and not reason and not history.remembers(now):
+        histories.settle(subscription.history)
+    return Selected(hold_followers(name, lanes, store), **counts)
+
+
+def _wants(subscription: Subscription, entry: Entry) -> bool:
+    """Tell whether an entry is for the client: a notice for those who asked, an event if its filter lets it pass."""
+    if notice := notice_of(entry):
+        return notice in subscription.notices
+    return subscription.filter is None or subscription.filter.passes(entry["MessageBody"])
+
+
+def _brought(name: str, lanes: Iterable[Lane], histories: Histories) -> list[Entry]:
+    entries = _entries(lanes)
+    ids = histories.brought(name, entries)
+    return [entry for entry in entries if entry["MessageDeduplicationId"] in ids]
+
+
+def _entries(lanes: Iterable[Lane]) -> list[Entry]:
+    return [entry for lane in lanes for entry in entries_of(lane)]
+
+
+def _left_out(lane: Lane, entries: Collection[Entry]) -> Lane:
+    """Return the lane without entries that are for nobody to wait for: they do not count as parked."""
+    return without(lane, entries) | {"parked": lane["parked"]}
