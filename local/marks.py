@@ -29,6 +29,7 @@ class Mark:
     version: int = 0
     locked: bool = False
     entitlement: dict[str, Any] = field(default_factory=dict)
+    begin: datetime = _BEGIN
 
     def lock(self) -> Item:
         """Lock the mark for a sale."""
@@ -77,7 +78,7 @@ class Mark:
     def _next(self, event_name: str) -> Item:
         self.version += 1
         # As Java's ISO_INSTANT prints it: the fraction is there only when it is not nought.
-        instant = _BEGIN + timedelta(seconds=self.version, milliseconds=25 * (self.version % 3))
+        instant = self.begin + timedelta(seconds=self.version, milliseconds=25 * (self.version % 3))
         time = instant.isoformat(timespec="auto").replace("+00:00", "Z").replace("000Z", "Z")
         state: dict[str, Any] = {
             "mark": self.name,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mark_event_queue.adapters.held_events import RECIPIENTS
+from mark_event_queue.adapters.held_events import HISTORY_PREFIX, RECIPIENTS
 from mark_event_queue.adapters.held_writes import key, recipient_key, sequence_key
 from mark_event_queue.domain.events import to_deduplication_id, to_group_id
 from mark_event_queue.domain.held import GATE
@@ -66,7 +66,7 @@ class HeldEvents:
 
     def recipients(self) -> list[str]:
         """Return those for whom anything may be held, the gate first."""
-        names = [item["sk"] for item in self._query(RECIPIENTS)]
+        names = [item["sk"] for item in self._query(RECIPIENTS) if not item["sk"].startswith(HISTORY_PREFIX)]
         return sorted(names, key=lambda name: (name != GATE, name))
 
     def all(self, recipient: str | None = None, mark: str | None = None) -> Iterator[Held]:

@@ -5,27 +5,15 @@ late if its mark has such an event that came after it. The order is that of the 
 read as one, then the version; instants do not sort as text.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from mark_event_queue.adapters import AwsError
+from mark_event_queue.domain.order import Position, position_of, text_of
 from meq.errors import explain
 from meq.stack import Stack
 
 Record = Mapping[str, Any]
-
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
-
-
-class Position(NamedTuple):
-    """Where an event stands in its mark."""
-
-    second: datetime
-    fraction: str
-    version: Decimal
 
 
 class Place(NamedTuple):
@@ -64,7 +52,7 @@ class EventTable:
         known = [position for position in later if position]
         if len(known) < len(later):
             return [True] * len(records)
-        positions = [_position(image_of(record)) for record in records]
+        positions = [position_of(image_of(record)) for record in records]
         return [bool(known) and (not position or position < max(known)) for position in positions]
 
     def _elsewhere(self, mark: str, in_bucket: set[Place]) -> list[Position | None]:
@@ -77,7 +65,7 @@ class EventTable:
             ConsistentRead=True,
         )
         items = [item for page in pages for item in page["Items"]]
-        return [_position(item) for item in items if place_of(item) not in in_bucket]
+        return [position_of(item) for item in items if place_of(item) not in in_bucket]
 
 
 def image_of(record: Record) -> Record:
@@ -89,30 +77,12 @@ def image_of(record: Record) -> Record:
 
 def place_of(image: Record) -> Place:
     """Return which event of its mark an item is."""
-    return Place(_text(image, "createTime"), _text(image, "eventId"))
+    return Place(text_of(image, "createTime"), text_of(image, "eventId"))
 
 
 def mark_of(record: Record) -> str:
     """Return the mark of a record, nothing if it has none."""
-    return _text(record["dynamodb"].get("Keys") or {}, "mark") or _text(image_of(record), "mark")
-
-
-def _position(image: Record) -> Position | None:
-    found = _INSTANT.fullmatch(_text(image, "createTime"))
-    if not found:
-        return None
-    try:
-        registration = image.get("RegistrationNumber", {}).get("M", {})
-        version = Decimal(registration.get("version", {}).get("N", "0"))
-        return Position(datetime.fromisoformat(f"{found[1]}+00:00"), (found[2] or "").ljust(9, "0"), version)
-    except (ValueError, InvalidOperation, AttributeError, TypeError):
-        return None
-
-
-def _text(attributes: Record, name: str) -> str:
-    attribute = attributes.get(name)
-    text = attribute.get("S") if isinstance(attribute, dict) else None
-    return text if isinstance(text, str) else ""
+    return text_of(record["dynamodb"].get("Keys") or {}, "mark") or text_of(image_of(record), "mark")
 
 
 def _told(error: Exception) -> str:

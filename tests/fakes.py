@@ -284,9 +284,9 @@ class HistoriesFake:
         """Return the event ids among the entries that the test remembers."""
         return self.remembered & {entry["MessageDeduplicationId"] for entry in entries}
 
-    def settle(self, history: str) -> None:
+    def settle(self, client: str, history: HistoryState) -> None:
         """Note that a history needs no selection any more."""
-        self.settled.append(history)
+        self.settled.append(history.name)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from mark_event_queue.domain.batches import RELEASE, SPARE_SECONDS
 from mark_event_queue.domain.clients import Registration, Subscription, admit
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE, PARKED
+from mark_event_queue.domain.history import HistoryState
 from mark_event_queue.domain.lanes import Entry, Lane
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.gate.gate import hold_at_gate
@@ -370,7 +371,7 @@ def _select(lane: list[Lane], table: HeldEventsTable, dynamodb: DynamoDBInMemory
     for said in (subscription, replace(subscription, since=""), replace(subscription, paused=True)):
         select({"client": "client", "lanes": lane}, SubscriptionsFake({"client": said}), table, histories, NOW)
     histories.brought("client", entries(["A"]))
-    histories.settle(subscription.history)
+    histories.settle("client", HistoryState(subscription.history, "run"))
 
 
 @pytest.mark.parametrize(

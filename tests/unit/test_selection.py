@@ -21,10 +21,10 @@ from tests.fakes import HeldEventsInMemory, HistoriesFake, SubscriptionsFake
 
 NAME = "archive"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LATER, EARLIER = "2026-03-02T12:00:00Z", "2026-02-28T12:00:00Z"
+JUST_NOW, LONG_AGO = "2026-03-01T11:00:00Z", "2026-02-28T09:00:00Z"
 PLAIN = Subscription(NAME, "MarkFanOutClientArchive.fifo", NOW)
 LATE_JOINER = replace(PLAIN, since="beginning")
-DONE = HistoryState(LATE_JOINER.history, "run1", Progress.DONE, LATER)
+DONE = HistoryState(LATE_JOINER.history, "run1", Progress.DONE, JUST_NOW)
 
 
 def _select(
@@ -111,7 +111,7 @@ def test_what_is_filtered_is_not_held_either():
         HistoryState(),
         HistoryState(LATE_JOINER.history, "run1", Progress.RUNNING),
         HistoryState(LATE_JOINER.history, "run1", Progress.STOPPED),
-        HistoryState("/another", "run1", Progress.DONE, LATER),
+        HistoryState("/another", "run1", Progress.DONE, JUST_NOW),
     ],
 )
 def test_until_its_history_is_over_a_client_gets_nothing_live(state: HistoryState):
@@ -149,7 +149,7 @@ def test_what_history_brought_does_not_come_again():
 
 def test_when_nothing_is_remembered_any_more_the_history_is_settled():
     """From then on the client costs a batch no selection."""
-    histories = HistoriesFake({NAME: DONE._replace(remembered_until=EARLIER)}, remembered={event_id(1)})
+    histories = HistoriesFake({NAME: DONE._replace(ended=LONG_AGO)}, remembered={event_id(1)})
 
     selected = _select(lanes(["A"]), LATE_JOINER, histories=histories)
 

@@ -10,13 +10,11 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from mark_event_queue.domain.clients import Admission, Client, Registration, Subscription, admit
 from mark_event_queue.domain.errors import ClientsUnavailableError, UnknownClientError
 
-CACHE_SECONDS = 60
-
 
 class Clients:
     """The registered clients, cached for so many seconds."""
 
-    def __init__(self, path: str, on_unserved: Callable[[Admission], None], cache_seconds: int = CACHE_SECONDS) -> None:
+    def __init__(self, path: str, on_unserved: Callable[[Admission], None], cache_seconds: int = 5) -> None:
         """Take the parameter path, and whom to tell, after every reading, if somebody who registered gets nothing."""
         self._path = path
         self._cache_seconds = cache_seconds
@@ -40,6 +38,16 @@ class Clients:
             ClientsUnavailableError: the parameters cannot be read.
         """
         return self.admission(fresh).subscriptions.get(name)
+
+    def demand(self, name: str) -> Subscription:
+        """Return what a client's registration says.
+
+        Raises:
+            UnknownClientError: no client of this name is registered, or not in a way that it is served.
+            ClientsUnavailableError: the parameters cannot be read.
+        """
+        self.queue_url(name)
+        return self.admission().subscriptions[name]
 
     def admission(self, fresh: bool = False) -> Admission:
         """Return who is served, and who is not and why; `fresh`: at this moment.

@@ -48,8 +48,9 @@ from mark_event_queue.adapters.held_writes import (
     sequence_key,
     version_values,
 )
-from mark_event_queue.domain.errors import HeldEventsUnavailableError
-from mark_event_queue.domain.held import HeldSequence, Recipient
+from mark_event_queue.domain.errors import HeldEventsUnavailableError, SequenceClosedError
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.held import HISTORY, HeldSequence, Recipient
 from mark_event_queue.domain.lanes import Entry, entry_of, sequences_of
 
 RECIPIENTS = "RECIPIENTS"
@@ -119,6 +120,45 @@ class HeldEventsTable:
         if written := self._writer.write(behind, sequences):
             self._name(recipient, " ADD events :events", events_value(written))
         return behind.too_late
+
+    def close(self, recipient: str, mark: str) -> None:
+        """Hold what comes of a mark, and let nothing of it go, until it is opened.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take it.
+        """
+        self._name(recipient, " ADD events :none", events_value(0, ":none"))
+        known = {"recipient": recipient, "mark": mark, "now": now(), "reason": HISTORY, "error": "", "yes": "yes"}
+        self._call(
+            "update_item",
+            TableName=self._table,
+            Key=key(recipient_key(recipient), to_group_id(mark)),
+            UpdateExpression=(
+                "SET version = if_not_exists(version, :start) + :one, recipient = :recipient, mark = :mark, "
+                "since = if_not_exists(since, :now), reason = if_not_exists(reason, :reason), "
+                "#error = if_not_exists(#error, :error), closed = :yes ADD events :none"
+            ),
+            ExpressionAttributeNames={"#error": "error"},
+            ExpressionAttributeValues=version_values()
+            | events_value(0, ":none")
+            | {f":{name}": {"S": text} for name, text in known.items()},
+        )
+
+    def open(self, recipient: str, mark: str) -> None:
+        """Let what is held of a mark go again.
+
+        Raises:
+            HeldEventsUnavailableError: the table did not take it.
+        """
+        with suppress(_ConditionNotMetError):
+            self._call(
+                "update_item",
+                TableName=self._table,
+                Key=key(recipient_key(recipient), to_group_id(mark)),
+                UpdateExpression="SET version = version + :one REMOVE closed",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            )
 
     def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
         """Return those of the groups that are held, each with the sequence number from which on, if that is known.
@@ -204,9 +244,12 @@ class HeldEventsTable:
         """Return the version of a sequence, 0 when it is not held; of the recipient itself for no group.
 
         Raises:
+            SequenceClosedError: nothing of it must go at the moment.
             HeldEventsUnavailableError: the table did not answer.
         """
         item = self._get(*_place(recipient, group_id))
+        if "closed" in item:
+            raise SequenceClosedError
         return int(item["version"]) if item else 0
 
     def events(self, recipient: str, group_id: str, limit: int, after: Entry | None = None) -> list[Entry]:

@@ -314,6 +314,6 @@ def now(seconds_ago: int = 0) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds_ago))
 
 
-def events_value(number: int) -> Values:
+def events_value(number: int, name: str = ":events") -> Values:
     """Return by how much the number of events grows."""
-    return {":events": {"N": str(number)}}
+    return {name: {"N": str(number)}}

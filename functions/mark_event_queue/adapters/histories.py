@@ -1,15 +1,17 @@
 """The clients' histories, in the table of what waits.
 
-| pk                   | sk             | one per                                                            |
-|----------------------|----------------|--------------------------------------------------------------------|
-| `HISTORY`            | client         | client with a history: which, which run, how far                   |
-| `SEGMENTS#<client>`  | number         | segment of the event table: how far it has been read, and counts   |
-| `BROUGHT#<client>#<group>` | event id | event that history brought and that may come once more; it expires |
-| `PASSED#<client>`    | mark, time     | event that history passed over, since it breaks today's contract   |
-| `RECIPIENTS`         | history        | history that needs no selection any more, see `held_events`        |
+| pk                         | sk               | one per                                                            |
+|----------------------------|------------------|--------------------------------------------------------------------|
+| `HISTORY`                  | client           | client with a history: which, which run of it, how far it is       |
+| `SEGMENTS#<client>`        | number           | segment of the producer's table: up to where it was read, counts   |
+| `BROUGHT#<client>#<group>` | event id         | event that history brought and that may come once more; it expires |
+| `PASSED#<client>`          | mark, `#`, event | event that history passed over, as it breaks today's contract      |
+| `RECIPIENTS`               | history's name   | history that needs no selection any more                           |
 """
 
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import boto3
@@ -17,48 +19,40 @@ from botocore.config import Config
 
 from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.adapters.held_events import RECIPIENTS
-from mark_event_queue.adapters.held_writes import key
+from mark_event_queue.adapters.held_writes import key, now
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
-from mark_event_queue.domain.history import HistoryState
+from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.history import REMEMBERED, HistoryState, Passed, Progress, Segment
 from mark_event_queue.domain.lanes import Entry
 
 HISTORY = "HISTORY"
 
 _KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
 _ITEMS_PER_WRITE = 25  # BatchWriteItem
+_COUNTS = ("marks", "sent", "filtered", "passedOver", "leftToGate")
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 class HistoriesTable:
-    """Histories in DynamoDB."""
+    """Histories in DynamoDB. Every method may raise HeldEventsUnavailableError: the table did not answer."""
 
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
-        self._client = client or boto3.client("dynamodb", config=_CONFIG)
+        self._client: Any = client or boto3.client("dynamodb", config=_CONFIG)
 
+    # ------------------------------------------------------------------------------------------------------------------
+    # For whoever delivers
+    # ------------------------------------------------------------------------------------------------------------------
     def state(self, client: str) -> HistoryState:
-        """Return what is known of a client's history.
-
-        Raises:
-            HeldEventsUnavailableError: the table did not answer.
-        """
-        answer = self._call("get_item", TableName=self._table, Key=key(HISTORY, client), ConsistentRead=True)
-        item = plain(answer.get("Item", {}))
-        return HistoryState(
-            item.get("history", ""), item.get("run", ""), item.get("progress", ""), item.get("rememberedUntil", "")
-        )
+        """Return what is known of a client's history."""
+        item = self._get(HISTORY, client)
+        return HistoryState(*(item.get(name, "") for name in ("history", "run", "progress", "ended")))
 
     def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
-        """Return the event ids of those entries that history brought, as far as they are remembered.
-
-        Raises:
-            HeldEventsUnavailableError: the table did not answer.
-        """
-        keys = [
-            key(brought_key(client, group_id), event_id)
-            for group_id, event_id in {(one["MessageGroupId"], one["MessageDeduplicationId"]) for one in entries}
-        ]
+        """Return the event ids of those entries that history brought, as far as they are remembered."""
+        places = {(one["MessageGroupId"], one["MessageDeduplicationId"]) for one in entries}
+        keys = [key(brought_key(client, group_id), event_id) for group_id, event_id in sorted(places)]
         found: set[str] = set()
         while keys:
             read = {"Keys": keys[:_KEYS_PER_READ], "ConsistentRead": True, "ProjectionExpression": "sk"}
@@ -67,13 +61,133 @@ class HistoriesTable:
             keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", []) + keys[_KEYS_PER_READ:]
         return found
 
-    def settle(self, history: str) -> None:
-        """Note that a history needs no selection any more.
+    def settle(self, client: str, history: HistoryState) -> None:
+        """Note that a history needs no selection any more, unless another run of it has begun."""
+        as_seen = {
+            "TableName": self._table,
+            "Key": key(HISTORY, client),
+            "ConditionExpression": "run = :run AND progress = :done",
+            "ExpressionAttributeValues": {":run": {"S": history.run}, ":done": {"S": Progress.DONE}},
+        }
+        put = {"TableName": self._table, "Item": key(RECIPIENTS, history.name)}
+        try:
+            self._client.transact_write_items(TransactItems=[{"ConditionCheck": as_seen}, {"Put": put}])
+        except self._client.exceptions.TransactionCanceledException:
+            return
+        except AwsError as error:
+            raise HeldEventsUnavailableError(f"transact_write_items: {name_of(error)}") from error
 
-        Raises:
-            HeldEventsUnavailableError: the table did not take it.
-        """
-        self._call("put_item", TableName=self._table, Item=key(RECIPIENTS, history))
+    # ------------------------------------------------------------------------------------------------------------------
+    # For the history itself
+    # ------------------------------------------------------------------------------------------------------------------
+    def begin(self, client: str, history: str, run: str, segments: int) -> None:
+        """Begin a run of a client's history; from now on everything is held for the client."""
+        texts = {"history": history, "run": run, "progress": Progress.RUNNING, "began": now()}
+        item = key(HISTORY, client) | {name: {"S": text} for name, text in texts.items()}
+        self._call("put_item", TableName=self._table, Item=item | {"segments": {"N": str(segments)}})
+        self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
+        for pk in (_segments_key(client), _passed_key(client)):
+            self._delete(key(pk, item["sk"]) for item in self._query(pk))
+
+    def move(self, client: str, run: str, progress: Progress) -> None:
+        """Note how far a run is, if it is still the client's."""
+        expression = "SET progress = :progress" + (", ended = :now" if progress == Progress.DONE else "")
+        values = {":progress": {"S": progress}, ":run": {"S": run}}
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=key(HISTORY, client),
+                UpdateExpression=expression,
+                ConditionExpression="run = :run",
+                ExpressionAttributeValues=values | ({":now": {"S": now()}} if progress == Progress.DONE else {}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+        except AwsError as error:
+            raise HeldEventsUnavailableError(f"update_item: {name_of(error)}") from error
+
+    def end(self, client: str, history: str) -> None:
+        """Know nothing of a client's history any more, as of one that has unsubscribed."""
+        self._call("delete_item", TableName=self._table, Key=key(HISTORY, client))
+        self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
+        for pk in (_segments_key(client), _passed_key(client)):
+            self._delete(key(pk, item["sk"]) for item in self._query(pk))
+
+    def segment(self, client: str, run: str, number: int) -> Segment:
+        """Return how far a segment of this run is."""
+        item = self._get(_segments_key(client), f"{number:06}")
+        return _segment(item) if item.get("run") == run else Segment()
+
+    def segments(self, client: str, run: str) -> list[Segment]:
+        """Return the segments of this run that have been begun."""
+        return [_segment(item) for item in self._query(_segments_key(client)) if item.get("run") == run]
+
+    def save(self, client: str, run: str, number: int, segment: Segment) -> None:
+        """Note how far a segment is."""
+        counts = dict(zip(_COUNTS, segment.counts, strict=True))
+        item = key(_segments_key(client), f"{number:06}") | {
+            "run": {"S": run},
+            "after": {"S": json.dumps(segment.after)},
+            "inHand": {"S": json.dumps(segment.in_hand)},
+            "done": {"S": "yes" if segment.done else ""},
+            **{name: {"N": str(count)} for name, count in counts.items()},
+        }
+        self._call("put_item", TableName=self._table, Item=item)
+
+    def remember(self, client: str, places: Iterable[tuple[str, str]]) -> None:
+        """Remember events, by group and event id, that history is about to bring and that may come once more."""
+        expires = {"expires": {"N": str(int(time.time() + REMEMBERED.total_seconds()))}}
+        self._put(key(brought_key(client, group_id), event_id) | expires for group_id, event_id in places)
+
+    def list_passed(self, client: str, passed: Iterable[Passed]) -> None:
+        """List events that history passes over, with the rules that they break."""
+        self._put(
+            key(_passed_key(client), f"{one.mark}#{one.create_time}")
+            | {name: {"S": text} for name, text in one._asdict().items()}
+            for one in passed
+        )
+
+    def given_up_at_gate(self) -> set[str]:
+        """Return the ids of the events that were discarded at the gate, which nobody gets."""
+        return {item["eventId"] for item in self._query(f"DISCARDED#{GATE}", ProjectionExpression="eventId")}
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # How
+    # ------------------------------------------------------------------------------------------------------------------
+    def _put(self, items: Iterable[Mapping[str, Any]]) -> None:
+        by_key = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+        self._write([{"PutRequest": {"Item": item}} for item in by_key.values()])
+
+    def _delete(self, keys: Iterable[Mapping[str, Any]]) -> None:
+        self._write([{"DeleteRequest": {"Key": one}} for one in keys])
+
+    def _write(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        for start in range(0, len(requests), _ITEMS_PER_WRITE):
+            left: Any = requests[start : start + _ITEMS_PER_WRITE]
+            while left:
+                answer = self._call("batch_write_item", RequestItems={self._table: left})
+                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+
+    def _get(self, pk: str, sk: str) -> dict[str, str]:
+        answer = self._call("get_item", TableName=self._table, Key=key(pk, sk), ConsistentRead=True)
+        return _plain(answer.get("Item", {}))
+
+    def _query(self, pk: str, **options: Any) -> Iterator[dict[str, str]]:
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "query",
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                ConsistentRead=True,
+                **options,
+                **start,
+            )
+            yield from map(_plain, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
@@ -87,6 +201,18 @@ def brought_key(client: str, group_id: str) -> str:
     return f"BROUGHT#{client}#{group_id}"
 
 
-def plain(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return an item of texts and numbers without their types."""
+def _segments_key(client: str) -> str:
+    return f"SEGMENTS#{client}"
+
+
+def _passed_key(client: str) -> str:
+    return f"PASSED#{client}"
+
+
+def _segment(item: Mapping[str, str]) -> Segment:
+    counts = tuple(int(item[name]) for name in _COUNTS)
+    return Segment(json.loads(item["after"]), json.loads(item["inHand"]), bool(item["done"]), counts)
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, str]:
     return {name: next(iter(value.values())) for name, value in item.items()}

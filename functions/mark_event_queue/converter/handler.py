@@ -30,7 +30,7 @@ def _tell_stop(batch: Batch, reason: str) -> None:
     metrics.add_metric("BatchesNotDelivered", MetricUnit.Count, 1)
 
 
-clients = Clients(required("CLIENTS_PATH"), _tell_unserved)
+clients = Clients(required("CLIENTS_PATH"), _tell_unserved, int(required("CLIENTS_CACHE_SECONDS")))
 executions = Executions(required("STATE_MACHINE_ARN"))
 
 

@@ -40,6 +40,10 @@ class RedriveRequestError(MarkEventQueueError):
     """What was asked of a redrive cannot be done; never worth another try as it is."""
 
 
+class SequenceClosedError(MarkEventQueueError):
+    """What is held of a mark must not go before its history, which is under way."""
+
+
 class UnknownClientError(MarkEventQueueError):
     """The client that was named is not registered, so there is no queue to redrive to."""
 

@@ -9,6 +9,7 @@ from string import ascii_letters, digits, punctuation
 from typing import Any, NamedTuple
 
 from mark_event_queue.domain.attributes import NotAnAttributeError, json_object
+from mark_event_queue.domain.order import text_of
 
 # SQS API Reference, SendMessage: MessageGroupId and MessageDeduplicationId hold up to 128
 # characters, letters, digits and punctuation. "%" is unsafe here because it is the escape.
@@ -76,9 +77,9 @@ def convert(record: Mapping[str, Any]) -> Event:
     image = change.get("NewImage")
     keys = change.get("Keys")
     checkpoint = str(change.get("SequenceNumber", ""))
-    mark = _text(keys, "mark") or _text(image, "mark")
+    mark = text_of(keys, "mark") or text_of(image, "mark")
     group_id = to_group_id(mark) if mark else to_group_id(f"no mark: {_digest(repr(keys))}")
-    event_id = _text(image, "eventId")
+    event_id = text_of(image, "eventId")
     try:
         if image:
             body, unfit = json_object(image), _missing(event_id, checkpoint)
@@ -144,12 +145,6 @@ def _digest(text: str) -> str:
 def _change(record: Mapping[str, Any]) -> Mapping[str, Any]:
     change = record.get("dynamodb")
     return change if isinstance(change, dict) else {}
-
-
-def _text(attributes: Any, name: str) -> str:
-    attribute = attributes.get(name) if isinstance(attributes, dict) else None
-    text = attribute.get("S") if isinstance(attribute, dict) else None
-    return text if isinstance(text, str) else ""
 
 
 def _key_body(keys: Any) -> str:

@@ -2,13 +2,16 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.held import HISTORY, PAUSED
 
 # The stream keeps a record for 24 hours (DynamoDB Developer Guide); clocks may differ by as much as the rest.
-REMEMBERED = timedelta(hours=26)
+STREAM_KEEPS = timedelta(hours=26)
+
+REMEMBERED = timedelta(days=7)
+"""For how long it is remembered which events history brought: held events wait longer than those in the stream."""
 
 
 class Progress(StrEnum):
@@ -27,16 +30,23 @@ class HistoryState(NamedTuple):
     run: str = ""
     """Which run of it: `historyId` of its messages."""
     progress: str = ""
-    remembered_until: str = ""
-    """Until when (UTC) what it brought has to be looked for among what comes; empty before its end."""
+    ended: str = ""
+    """When it was done (UTC)."""
 
     def is_done(self, wanted: str) -> bool:
         """Tell whether the history that the registration wants has been delivered."""
         return self.progress == Progress.DONE and self.name == wanted
 
-    def remembers(self, now: datetime) -> bool:
-        """Tell whether what it brought may still come, or be held."""
-        return bool(self.run) and (not self.remembered_until or f"{now:%Y-%m-%dT%H:%M:%SZ}" < self.remembered_until)
+    def may_come_again(self, now: datetime) -> bool:
+        """Tell whether what it brought may still come through the stream."""
+        return self._younger(now - STREAM_KEEPS)
+
+    def may_be_held(self, now: datetime) -> bool:
+        """Tell whether what it brought may be held, too."""
+        return self._younger(now - REMEMBERED)
+
+    def _younger(self, then: datetime) -> bool:
+        return bool(self.run) and (self.progress != Progress.DONE or f"{then:%Y-%m-%dT%H:%M:%SZ}" < self.ended)
 
 
 def reason_to_hold(subscription: Subscription, history: HistoryState) -> str:
@@ -44,3 +54,24 @@ def reason_to_hold(subscription: Subscription, history: HistoryState) -> str:
     if subscription.paused:
         return PAUSED
     return HISTORY if subscription.history and not history.is_done(subscription.history) else ""
+
+
+class Segment(NamedTuple):
+    """How far a segment of the producer's table has been read, and what came of it."""
+
+    after: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    """The key of the last item of the last mark that is done with; nothing at the start."""
+    in_hand: dict[str, int] = {}  # noqa: RUF012
+    """Of marks that are not done with, by group: how many of their events have been sent."""
+    done: bool = False
+    counts: tuple[int, ...] = (0, 0, 0, 0, 0)
+    """Marks; events sent, filtered, passed over, left to the gate."""
+
+
+class Passed(NamedTuple):
+    """An event of the past that breaks today's contract: which, and which rules (JSON text of `{path, rule}`)."""
+
+    mark: str
+    create_time: str
+    event_id: str
+    violations: str

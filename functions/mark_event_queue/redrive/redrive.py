@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Protocol
 
-from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError
+from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError, SequenceClosedError
 from mark_event_queue.domain.held import HeldSequence
 from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
 from mark_event_queue.redrive.standing import OPEN, Standing
@@ -38,7 +38,11 @@ class HeldSequences(Protocol):
         """Return one held sequence, or None when it is not held."""
 
     def version(self, recipient: str, group_id: str) -> int:
-        """Return the version of a sequence, 0 when it is not held; of the recipient itself for no group."""
+        """Return the version of a sequence, 0 when it is not held; of the recipient itself for no group.
+
+        Raises:
+            SequenceClosedError: nothing of it must go at the moment.
+        """
 
     def events(self, recipient: str, group_id: str, limit: int) -> list[Entry]:
         """Return the first events of a sequence, in order."""
@@ -159,7 +163,8 @@ def redrive_lane(
     loaded: dict[str, list[Entry]] = {}
     with _counting_out(recipient, store) as delivered:
         while pending and has_time():
-            pending = [group_id for group_id in pending if _load(recipient, group_id, store, loaded, standing)]
+            pending, closed = _load_each(recipient, pending, store, loaded, standing)
+            stopped += [{"groupId": group_id, "error": "HistoryUnderWay"} for group_id in closed]
             wave = _wave([loaded[group_id][0] for group_id in pending])
             refused = queue.send(request["queueUrl"], wave) if wave else {}
             accepted = [entry for entry in wave if entry["Id"] not in refused]
@@ -281,6 +286,25 @@ def _sequences(recipient: str, after: str, store: HeldSequences) -> Iterator[Hel
     while page := store.sequences(recipient, after, SEQUENCES_PER_TURN):
         yield from page
         after = page[-1].group_id
+
+
+def _load_each(
+    recipient: str,
+    group_ids: Sequence[str],
+    store: HeldSequences,
+    loaded: dict[str, list[Entry]],
+    standing: Standing,
+) -> tuple[list[str], list[str]]:
+    """Return the groups that have events at hand, and those that are closed."""
+    going: list[str] = []
+    closed: list[str] = []
+    for group_id in group_ids:
+        try:
+            if _load(recipient, group_id, store, loaded, standing):
+                going.append(group_id)
+        except SequenceClosedError:
+            closed.append(group_id)
+    return going, closed
 
 
 def _load(

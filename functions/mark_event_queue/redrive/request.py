@@ -14,6 +14,9 @@ _ACTIONS = {"redrive", "release", "discard"}
 _TEXTS = ("client", "mark", "action", "eventId", "reason", "by")
 _FLAGS = ("gate", "all", "dryRun")
 
+# By which the console joins an execution and the one that started it (Step Functions Developer Guide).
+_STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+
 # What stands on record with each event: forty at once are far below what a transaction takes, and a state.
 _LONGEST_FOR_THE_RECORD = 1_000
 _MOST_CHARACTERS = {
@@ -84,7 +87,7 @@ def parse(asked: Mapping[str, Any]) -> RedriveRequest:
         RedriveRequestError: it makes none; the text says what is wrong and what to write instead.
     """
     _demand(isinstance(asked, Mapping), 'the input has to be an object: {"client": "<name>"} or {"gate": true}')
-    unknown = sorted(set(asked) - {*_TEXTS, *_FLAGS})
+    unknown = sorted(set(asked) - {*_TEXTS, *_FLAGS, _STARTED_BY})
     _demand(not unknown, f"unknown fields {unknown}; known are {sorted([*_TEXTS, *_FLAGS])}")
     for name in _TEXTS:
         _demand(isinstance(asked.get(name, ""), str), f'"{name}" has to be a text')

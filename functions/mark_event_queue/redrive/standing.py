@@ -46,4 +46,4 @@ def standing_of(recipient: str, subscriptions: Subscriptions, histories: Histori
     subscription = subscriptions.subscription(recipient, fresh=True)
     history = histories.state(recipient)
     closed = reason_to_hold(subscription, history) if subscription else ""
-    return Standing(closed, histories.brought if history.remembers(now) else nothing_brought)
+    return Standing(closed, histories.brought if history.may_be_held(now) else nothing_brought)

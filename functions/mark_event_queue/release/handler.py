@@ -27,7 +27,11 @@ _SPARE_MILLISECONDS = (READ_TIMEOUT_SECONDS + SPARE_SECONDS) * 1000
 
 logger = Logger()
 metrics = Metrics()
-clients = Clients(required("CLIENTS_PATH"), lambda admission: tell_unserved(logger, admission))
+clients = Clients(
+    required("CLIENTS_PATH"),
+    lambda admission: tell_unserved(logger, admission),
+    int(required("CLIENTS_CACHE_SECONDS")),
+)
 executions = Executions(required("STATE_MACHINE_ARN"))
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))

@@ -29,8 +29,8 @@ class Histories(Protocol):
     def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
         """Return the event ids of those entries that history brought, as far as they are remembered."""
 
-    def settle(self, history: str) -> None:
-        """Note that a history needs no selection any more."""
+    def settle(self, client: str, history: HistoryState) -> None:
+        """Note that a history needs no selection any more, unless another run of it has begun."""
 
 
 class Subscriptions(Protocol):
@@ -62,7 +62,7 @@ def select(
     if subscription is None:
         return Selected([without(lane, entries_of(lane)) for lane in lanes])
     history = histories.state(name)
-    had = _brought(name, lanes, histories) if history.remembers(now) else []
+    had = _brought(name, lanes, histories) if history.may_come_again(now) else []
     unwanted = [entry for entry in _entries(lanes) if entry not in had and not _wants(subscription, entry)]
     lanes = [_left_out(lane, [*had, *unwanted]) for lane in lanes]
     counts = {"filtered": len(unwanted), "had": len(had)}
@@ -74,8 +74,8 @@ def select(
 
     if reason and store.hold_while(name, sequences_of(_entries(lanes)), reason, still):
         return Selected([without(lane, entries_of(lane)) for lane in lanes], **counts)
-    if subscription.history and not reason and not history.remembers(now):
-        histories.settle(subscription.history)
+    if subscription.history and not reason and not history.may_come_again(now):
+        histories.settle(name, history)
     return Selected(hold_followers(name, lanes, store), **counts)
 
 
