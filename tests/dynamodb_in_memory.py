@@ -24,6 +24,7 @@ Listener = Callable[[str, Mapping[str, Any]], None]
 
 _ACTIONS_PER_TRANSACTION = 100
 _KEYS_PER_BATCH = 100
+_ITEMS_PER_BATCH = 25
 _BYTES_PER_PAGE = 1_000_000
 
 
@@ -196,6 +197,16 @@ class DynamoDBInMemory:
     def _put_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         return self._alone({"Put": asked})
 
+    def _batch_write_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        _known(asked, "RequestItems")
+        ((_, requests),) = asked["RequestItems"].items()
+        if not 0 < len(requests) <= _ITEMS_PER_BATCH:
+            raise _error(ValidationError, "a BatchWriteItem takes 1 to 25 items")
+        for request in requests:
+            ((kind, of),) = request.items()
+            self.put(*_key(of["Item"] if kind == "PutRequest" else of["Key"]), of.get("Item"))
+        return {}
+
     def _update_item(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         return self._alone({"Update": asked})
 
@@ -241,6 +252,8 @@ class DynamoDBInMemory:
             after = dict(asked["Item"])
         elif kind == "Update":
             after = _updated(asked["UpdateExpression"], scope, before or dict(asked["Key"]))
+        elif kind == "ConditionCheck":
+            after = before
         elif kind != "Delete":
             raise _error(ValidationError, f"no such action: {kind}")
         scope.demand_all_used()

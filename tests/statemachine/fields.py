@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from botocore.model import ListShape, MapShape, StructureShape
 
 from tests.statemachine.definitions import Definition, State
-from tests.statemachine.rules import START_EXECUTION, operation_of
+from tests.statemachine.rules import RUN_EXECUTION, START_EXECUTION, operation_of
 
 
 class Items(NamedTuple):
@@ -27,6 +27,7 @@ _PATH = re.compile(r"\$\$?(?:\.\w+|\[[\d*]+])*")
 _STEP = re.compile(r"\.(\w+)|\[([\d*]+)]")
 _INVOCATION: Shape = {"Payload": None, "StatusCode": {}, "ExecutedVersion": {}}
 _STARTED: Shape = {"ExecutionArn": {}, "StartDate": {}}
+_STARTED_BY: dict[str, Shape] = {START_EXECUTION: _STARTED, RUN_EXECUTION: {"Output": None, "Status": {}}}
 _CAUGHT: Shape = {"Error": {}, "Cause": {}}
 
 
@@ -99,7 +100,7 @@ class _Walk:
                 operation = operation_of(state)
                 if operation:
                     return _shape_of(operation.model.output_shape)
-                return _STARTED if state["Resource"] == START_EXECUTION else _INVOCATION
+                return _STARTED_BY.get(state["Resource"], _INVOCATION)
             case _ if "Result" in state:
                 return _constant(state["Result"])
             case _:

@@ -19,7 +19,8 @@ _WORDS = 4
 _TITLE_CASE = re.compile(r"[A-Z][a-z]*(-[A-Z][a-z]+)?( [A-Z][a-z]*(-[A-Z][a-z]+)?)*\??")
 _KEY_ORDER = (
     "Comment", "Type", "Error", "Cause", "Resource", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor",
-    "Choices", "Default", "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds",
+    "Choices", "Default", "Seconds", "SecondsPath",
+    "Parameters", "Result", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds",
     "Retry", "Catch", "Next", "End",
 )  # fmt: skip
 _JSONATA_KEYS = {"Arguments", "Assign", "Output", "Items", "Condition"}
@@ -37,6 +38,7 @@ _PERMANENT = re.compile(
 )
 
 START_EXECUTION = "arn:aws:states:::states:startExecution"
+RUN_EXECUTION = "arn:aws:states:::states:startExecution.sync:2"
 
 _SDK = botocore.session.get_session()
 
@@ -232,7 +234,7 @@ def operation_of(state: State) -> Operation | None:
 def errors_of(state: State) -> set[str]:
     """Return the names of the errors that a Task can end with, other than those of Step Functions itself."""
     operation = operation_of(state)
-    if state.get("Resource") == START_EXECUTION:
+    if state.get("Resource") in (START_EXECUTION, RUN_EXECUTION):
         model = _SDK.get_service_model("stepfunctions").operation_model("StartExecution")
         return {
             f"StepFunctions.{name}" for name in _STEP_FUNCTIONS_ERRORS | {shape.name for shape in model.error_shapes}

@@ -116,8 +116,8 @@ def test_outputs_are_those_that_others_read(template: Template):
 def test_parameters_have_the_known_names_and_defaults(template: Template):
     """A deployment needs no parameter, and those that there are have the documented names."""
     assert template["Parameters"].keys() == {
-        "EventStreamArn", "BatchSize", "RejectedEvents", "LogExecutionData", "ExecutionLogLevel", "PythonRuntime",
-        "Architecture",
+        "EventStreamArn", "BatchSize", "RejectedEvents", "ClientsCacheSeconds", "LogExecutionData", "ExecutionLogLevel",
+        "PythonRuntime", "Architecture",
     }  # fmt: skip
     assert all("Default" in parameter for parameter in template["Parameters"].values())
 
@@ -132,7 +132,7 @@ def test_marks_are_held_unless_somebody_wants_them_to_pass(template: Template):
         for name, function in of_type(template, "AWS::Lambda::Function").items()
         if function["Environment"]["Variables"].get("REJECTED_EVENTS") == {"Ref": "RejectedEvents"}
     }
-    assert set_for == {"ValidatorFunction", "GateFunction", "ReleaseFunction"}
+    assert set_for == {"ValidatorFunction", "GateFunction", "ReleaseFunction", "HistoryFunction"}
 
 
 @both_templates
@@ -173,10 +173,16 @@ def test_queues_have_the_names_of_the_original_application(template: Template):
 # ----------------------------------------------------------------------------------------------------------------------
 # Who may do what
 # ----------------------------------------------------------------------------------------------------------------------
-def test_every_function_and_machine_has_a_role_of_its_own(template: Template):
+def _rules_with_roles(template: Template) -> list[dict[str, Any]]:
+    """Return the rules of EventBridge that need a role: a schedule's function lets EventBridge in itself."""
+    return [rule for rule in of_type(template, "AWS::Events::Rule").values() if "RoleArn" in rule["Targets"][0]]
+
+
+def test_every_function_machine_and_rule_has_a_role_of_its_own(template: Template):
     """No role is shared, none is left over, and SAM had to make none."""
     users = [function["Role"] for function in of_type(template, "AWS::Lambda::Function").values()]
     users += [machine["RoleArn"] for machine in of_type(template, "AWS::StepFunctions::StateMachine").values()]
+    users += [target["RoleArn"] for rule in _rules_with_roles(template) for target in rule["Targets"]]
     roles = Counter(user["Fn::GetAtt"][0] for user in users)
     assert roles == Counter(of_type(template, "AWS::IAM::Role").keys())
 
@@ -189,16 +195,18 @@ def test_roles_have_no_managed_policies(template: Template):
 
 
 def test_roles_are_trusted_to_the_service_that_uses_them(template: Template):
-    """Lambda assumes the functions' roles, Step Functions the machines', the latter only for this account."""
+    """Lambda assumes the functions' roles, Step Functions and EventBridge theirs, both only for this account."""
     machines = {
         machine["RoleArn"]["Fn::GetAtt"][0]
         for machine in of_type(template, "AWS::StepFunctions::StateMachine").values()
     }
+    rules = {rule["Targets"][0]["RoleArn"]["Fn::GetAtt"][0] for rule in _rules_with_roles(template)}
+    services = dict.fromkeys(machines, "states.amazonaws.com") | dict.fromkeys(rules, "events.amazonaws.com")
     for name, role in of_type(template, "AWS::IAM::Role").items():
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-        service = "states.amazonaws.com" if name in machines else "lambda.amazonaws.com"
+        service = services.get(name, "lambda.amazonaws.com")
         assert (trust["Principal"], trust["Action"]) == ({"Service": service}, "sts:AssumeRole"), name
-        if name in machines:
+        if name in services:
             assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
@@ -234,6 +242,21 @@ _NEEDS = {
     "aws-sdk:sqs:sendMessageBatch": ("sqs:SendMessage", "QueueUrl"),
     "aws-sdk:dynamodb:query": ("dynamodb:Query", "TableName"),
     "states:startExecution": ("states:StartExecution", "StateMachineArn"),
+    "states:startExecution.sync:2": ("states:StartExecution", "StateMachineArn"),
+}
+_OF_REDRIVES = (
+    "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${AWS::StackName}-redrive-events:*"
+)
+_WHEN_THEY_END = (
+    "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
+    "StepFunctionsGetEventsForStepFunctionsExecutionRule"
+)
+# To wait for the end of what was started takes more than to start it.
+_NEEDS_TO_WAIT = {
+    (f"states:{action}Execution", json.dumps({"Fn::Sub": _OF_REDRIVES})) for action in ("Describe", "Stop")
+} | {
+    (f"events:{action}", json.dumps({"Fn::Sub": _WHEN_THEY_END}))
+    for action in ("PutTargets", "PutRule", "DescribeRule")
 }
 _CLIENT_QUEUES = {
     "Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:MarkFanOutClient*.fifo",
@@ -245,6 +268,7 @@ def _needed_by(machine: dict[str, Any], definition: dict[str, Any]) -> set[tuple
     needed = set()
     for task in tasks(definition).values():
         action, parameter = _NEEDS[task["Resource"].removeprefix("arn:aws:states:::")]
+        needed |= _NEEDS_TO_WAIT if task["Resource"].endswith(".sync:2") else set()
         value = task["Parameters"].get(parameter)
         if value is None:
             itself = task["Parameters"][f"{parameter}.$"] == "$$.StateMachine.Id"
@@ -299,6 +323,8 @@ def test_machine_reads_the_partition_that_its_role_names():
 # What each call of the table needs (DynamoDB Developer Guide, IAM for transactions: those of the single operations).
 _HOLDING = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 _LOOKING = {"dynamodb:GetItem", "dynamodb:Query"}
+_STREAM = {"Fn::If": ["ImportStream", {"Fn::ImportValue": "DynamoDBStreamArn"}, {"Ref": "EventStreamArn"}]}
+_EVENT_TABLE = {"Fn::Select": [0, {"Fn::Split": ["/stream/", _STREAM]}]}
 _LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 
@@ -307,6 +333,7 @@ _LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     [
         ("GateFunction", {"dynamodb:BatchGetItem", "dynamodb:Query"} | _HOLDING),
         ("SelectFunction", {"dynamodb:BatchGetItem", "dynamodb:GetItem"} | _HOLDING),
+        ("HistoryFunction", {"dynamodb:BatchGetItem"} | _LOOKING | _HOLDING | _LETTING_GO),
         ("ParkFunction", _HOLDING),
         (
             "RedriveFunction",
@@ -329,7 +356,20 @@ def test_functions_do_with_the_table_what_they_are_for_and_no_more(
     assert {statement.actions[0] for statement in of_table} == actions
     index = {"Fn::Sub": f"${{ParkedEventsTable.Arn}}/index/{OLDEST_FIRST}"}
     beside = [(one.actions[0], one.resources) for one in statements_of_table if one not in of_table]
-    assert beside == ([("dynamodb:Query", [index])] if function == "SurveyFunction" else [])
+    queried = {"SurveyFunction": index, "HistoryFunction": _EVENT_TABLE}
+    assert beside == ([("dynamodb:Query", [queried[function]])] if function in queried else [])
+
+
+def test_history_reads_the_table_whose_stream_is_read_and_no_other(template: Template):
+    """By its ARN in the policy, by its name in the setting, both taken from the stream's ARN."""
+    of_table = {
+        statement.actions[0]: statement.resources
+        for statement in granted(template, "HistoryFunctionRole")
+        if statement.resources == [_EVENT_TABLE]
+    }
+    assert of_table.keys() == {"dynamodb:Scan", "dynamodb:Query", "dynamodb:DescribeTable"}
+    variables = _function(template, "HistoryFunction")["Environment"]["Variables"]
+    assert variables["EVENT_TABLE"] == {"Fn::Select": [1, {"Fn::Split": ["/", _STREAM]}]}
 
 
 def _actions(operation: str, arguments: Mapping[str, Any]) -> set[str]:
@@ -475,7 +515,10 @@ def test_the_roles_that_a_key_has_to_let_in_are_all_that_send_to_clients(templat
         for statement in statements(template)
         if statement.body["Effect"] == "Allow" and "MarkFanOutClient*.fifo" in str(statement.resources)
     }
-    outputs = {template["Outputs"][name]["Value"]["Fn::GetAtt"][0] for name in ("DeliveryRoleArn", "RedriveRoleArn")}
+    outputs = {
+        template["Outputs"][name]["Value"]["Fn::GetAtt"][0]
+        for name in ("DeliveryRoleArn", "RedriveRoleArn", "HistoryRoleArn")
+    }
     assert outputs == senders
 
 
@@ -507,8 +550,15 @@ def test_nothing_is_left_of_a_queue_for_what_is_rejected(template: Template):
 
 
 def test_nothing_that_waits_expires(template: Template):
-    """The table has no time to live."""
-    assert "TimeToLiveSpecification" not in of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
+    """What has the attribute by which the table forgets is what history brought, and nothing that is held."""
+    table = of_type(template, "AWS::DynamoDB::Table")["ParkedEventsTable"]
+    dynamodb = DynamoDBInMemory()
+    HeldEventsTable("held", dynamodb).hold("client", [entries(["A"])], PARKED, "Fault")
+    HistoriesTable("held", dynamodb).remember("client", [("A", "event")])
+
+    attribute = table["TimeToLiveSpecification"]["AttributeName"]
+
+    assert [pk for (pk, _), item in dynamodb.contents().items() if attribute in item] == ["BROUGHT#client#A"]
 
 
 def test_the_oldest_of_each_recipient_is_found_by_an_index(template: Template):

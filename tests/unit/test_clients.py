@@ -72,7 +72,7 @@ def test_registrations_are_kept_for_a_minute_and_no_longer(parameters, monkeypat
     """A warm environment notices who came and who went within a minute, and asks no more often."""
     clock = SimpleNamespace(now=datetime.now())  # noqa: DTZ005 (as Powertools reads it)
     monkeypatch.setattr(base, "datetime", SimpleNamespace(now=lambda: clock.now))
-    clients = Clients(PATH, _silent)
+    clients = Clients(PATH, _silent, cache_seconds=60)
     _register("archive", json.dumps({"queueUrl": URL}))
     assert [one["name"] for one in clients.registered()] == ["archive"]
     _register("billing", json.dumps({"queueUrl": URL}))

@@ -44,6 +44,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
     """The settings that the template gives every function, and an AWS of moto's."""
     for name, value in {
         "CLIENTS_PATH": "/stack/clients",
+        "CLIENTS_CACHE_SECONDS": "60",
+        "EVENT_TABLE": "events",
         "STATE_MACHINE_ARN": ARN,
         "PARKED_EVENTS_TABLE": "parked-events",
         "REJECTED_EVENTS": "HoldMark",
@@ -418,6 +420,9 @@ def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
         ("release", "STATE_MACHINE_ARN"),
         ("release", "PARKED_EVENTS_TABLE"),
         ("release", "REJECTED_EVENTS"),
+        ("selection", "CLIENTS_PATH"),
+        ("history", "EVENT_TABLE"),
+        ("history", "CLIENTS_CACHE_SECONDS"),
         ("survey", "PARKED_EVENTS_TABLE"),
     ],
 )
