@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from mark_event_queue.domain.held import GATE
-from meq import clients, redrive, replay, status
+from meq import clients, history, pausing, redrive, replay, status
 from meq.errors import KNOWN, NothingHeldError, explain
 from meq.held import HeldEvents
+from meq.histories import Histories
 from meq.options import common, of_a_recipient, of_a_stack, with_json
 from meq.output import show
 from meq.progress import Progress
@@ -112,8 +113,85 @@ def show_event(stack: Stack, recipient: str | None, as_json: bool, **which: Any)
 @with_json
 @of_a_stack
 def list_clients(stack: Stack, as_json: bool) -> None:
-    """List the registered clients, and why one gets nothing."""
-    show(clients.registrations(stack), as_json)
+    """List the registered clients.
+
+    What each asked for, how far its history is, and why one gets nothing.
+    """
+    show(clients.with_histories(stack, clients.registrations(stack)), as_json)
+
+
+@commands.command(name="pause")
+@click.argument("client")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for whoever looks at the registration.")
+@click.option("--by", metavar="NAME", help="Who pauses it; else the user of this machine.")
+@with_json
+@of_a_stack
+def pause_client(stack: Stack, client: str, reason: str, by: str | None, as_json: bool) -> None:
+    """Hold everything for CLIENT until it is resumed.
+
+    The order of each mark stays. It takes up to a minute until every function knows. Nobody else notices. While
+    CLIENT is paused no redrive sends
+    it anything.
+    """
+    show(pausing.pause(stack, clients.no_gate(client), reason, by or _user()), as_json)
+
+
+@commands.command(name="resume")
+@click.argument("client")
+@click.option("--no-wait", is_flag=True, help="Only end the pause: a rule on AWS has the rest delivered.")
+@with_json
+@of_a_stack
+def resume_client(stack: Stack, client: str, no_wait: bool, as_json: bool) -> None:
+    """Let events go to CLIENT again.
+
+    What was held for it meanwhile is delivered, in order, while live events keep arriving. Ctrl-C ends the
+    wait, not what has been started.
+    """
+    pausing.resume(stack, clients.no_gate(client))
+    if no_wait:
+        return
+    with Progress(sys.stderr) as tell:
+        outcome = pausing.let_go(stack, client, tell)
+    if outcome.interrupted:
+        click.echo(f"Interrupted. What is still held: meq held --client {client}; meq redrive {client}", err=True)
+    show(outcome, as_json)
+    _end(outcome.done)
+
+
+@commands.command(name="history")
+@click.argument("client")
+@click.option("--mark", type=_Mark(), help="Only this mark, once more.")
+@click.option("--again", is_flag=True, help="All of it once more, as after the loss of the client's own store.")
+@click.option("--stop", is_flag=True, help="Stop it; started again it goes on where it is.")
+@click.option("--dry-run", is_flag=True, help="Only tell how much it would be.")
+@click.option("--passed", is_flag=True, help="List the events that it passed over, since they break the contract.")
+@click.option("--rate", type=click.IntRange(1, 10_000), metavar="N", help="At most so many events a second; else 500.")
+@click.option("--segments", type=click.IntRange(1, 40), metavar="N", help="Parts read side by side; else 8.")
+@click.option(
+    "--settle", type=click.IntRange(0, 3_600), metavar="SECONDS", help="For --again and --mark: the wait; else 240."
+)
+@with_json
+@of_a_stack
+def bring_history(stack: Stack, client: str, passed: bool, as_json: bool, **asked: Any) -> None:
+    """Bring CLIENT the events of the time before.
+
+    What was held for it meanwhile follows. Its registration says from when on: "from": "beginning", or an
+    instant. On AWS the history starts by itself when
+    such a registration appears. Live events are held for CLIENT until it is over. Ctrl-C ends the wait, not the
+    history.
+    """
+    clients.demand_known(clients.no_gate(client), {one.name for one in clients.registrations(stack)})
+    if passed:
+        show(list(Histories(stack).passed(client)), as_json)
+        return
+    of = history.Asked(client, **asked)
+    execution_arn = history.start(stack, of)
+    with Progress(sys.stderr) as tell:
+        outcome = history.wait(stack, of, execution_arn, tell)
+    if isinstance(outcome, history.Brought) and outcome.status == redrive.RUNNING:
+        click.echo(f"Interrupted. {history.goes_on(client, execution_arn)}", err=True)
+    show(outcome, as_json)
+    _end(outcome.done)
 
 
 @commands.command(name="status")

@@ -1,12 +1,13 @@
 """The registrations of clients, with those that get nothing."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from mark_event_queue.adapters import clients as parameters
-from mark_event_queue.domain.clients import admit
+from mark_event_queue.domain.clients import Subscription, admit, history_of
 from mark_event_queue.domain.held import GATE
 from meq.errors import OperatorError
+from meq.histories import Histories, Progress
 from meq.stack import Stack
 from meq.text import listed, near, safe
 
@@ -18,15 +19,44 @@ class Registration:
     name: str
     queue: str | None
     problem: str | None
+    paused: bool = False
+    filter: bool = False
+    since: str | None = None
+    history: Progress | None = None
+    notices: list[str] = field(default_factory=list)
 
 
 def registrations(stack: Stack) -> list[Registration]:
-    """Return the registrations by name."""
+    """Return the registrations by name, without how far their histories are."""
     found = parameters.registrations(stack.client("ssm"), stack.output("ClientsPath"))
     admission = admit(found)
-    queues = {client["name"]: client["queueUrl"] for client in admission.clients}
-    names = sorted(one.name for one in found)
-    return [Registration(name, queues.get(name), admission.problem(name) or None) for name in names]
+    return [
+        _registration(name, admission.subscriptions.get(name), admission.problem(name) or None)
+        for name in sorted(one.name for one in found)
+    ]
+
+
+def with_histories(stack: Stack, found: Sequence[Registration]) -> list[Registration]:
+    """Return the registrations with how far the history of each client is that wants one."""
+    histories = Histories(stack)
+    return [
+        replace(one, history=histories.progress(one.name, history_of(one.name, one.since))) if one.since else one
+        for one in found
+    ]
+
+
+def _registration(name: str, subscription: Subscription | None, problem: str | None) -> Registration:
+    if subscription is None:
+        return Registration(name, None, problem)
+    return Registration(
+        name,
+        subscription.queue_url,
+        problem,
+        subscription.paused,
+        subscription.filter is not None,
+        subscription.since or None,
+        notices=sorted(subscription.notices),
+    )
 
 
 def no_gate(name: str) -> str:

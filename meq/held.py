@@ -10,20 +10,13 @@ from mark_event_queue.adapters.held_writes import key, recipient_key, sequence_k
 from mark_event_queue.domain.events import to_deduplication_id, to_group_id
 from mark_event_queue.domain.held import GATE
 from meq.errors import NothingHeldError
+from meq.histories import Violation
 from meq.stack import Stack
 from meq.text import alike, quoted, safe
 
 _Item = dict[str, str]
 
 _WITHOUT_BODY = "eventId, sequenceNumber, heldAt, violations, unfit, late"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A rule that an event breaks, and where in it."""
-
-    path: str
-    rule: str
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq.clients import Registration
-from meq.held import Held, HeldEvent, Violation, whose
+from meq.held import Held, HeldEvent, whose
+from meq.histories import PassedOver, Progress, Violation
+from meq.history import Brought, WouldBring
+from meq.pausing import Paused, Resumed, told
 from meq.redrive import RUNNING, Redriven, WouldRedrive
 from meq.replay import Replayed
 from meq.status import Status
@@ -48,7 +51,9 @@ def _text(data: Any) -> list[str]:
 def _(data: list) -> list[str]:  # type: ignore[type-arg]  # singledispatch takes plain classes
     if not data:
         return ["None."]
-    return _registrations(data) if isinstance(data[0], Registration) else _held(data)
+    if isinstance(data[0], Registration):
+        return _registrations(data)
+    return _passed(data) if isinstance(data[0], PassedOver) else _held(data)
 
 
 def _held(found: Sequence[Held]) -> list[str]:
@@ -96,8 +101,66 @@ def _(data: HeldEvent) -> list[str]:
 
 
 def _registrations(found: Sequence[Registration]) -> list[str]:
-    rows = [(one.name, one.queue or "", one.problem or "") for one in found]
-    return _table(("name", "queue", "problem"), rows)
+    rows = [(one.name, one.queue or "", "; ".join(_terms(one)), one.problem or "") for one in found]
+    return _table(("name", "queue", "terms", "problem"), rows)
+
+
+def _terms(one: Registration) -> list[str]:
+    """Return what a client's registration says beyond its queue."""
+    terms = ["paused"] if one.paused else []
+    terms += ["filter"] if one.filter else []
+    terms += [f"history from {one.since}: {_far(one.history)}"] if one.since else []
+    return terms + [f"notices: {', '.join(one.notices)}"] * bool(one.notices)
+
+
+def _far(history: Progress | None) -> str:
+    if not history or not history.segments:
+        return history.progress if history else "not asked"
+    return f"{history.progress}, {many(history.sent, 'event')}, {history.segments_done} of {history.segments} parts"
+
+
+def _passed(found: Sequence[PassedOver]) -> list[str]:
+    rows = [(quoted(one.mark), one.create_time, one.event_id, _rules(one.violations)) for one in found]
+    return _table(("mark", "time", "event", "breaks"), rows)
+
+
+@_text.register
+def _(data: Paused) -> list[str]:
+    return [
+        f"{safe(data.client)} is paused: from within a minute on everything is held for it, in order.",
+        f"See: meq held --client {safe(data.client)}. Let it go: meq resume {safe(data.client)}.",
+    ]
+
+
+@_text.register
+def _(data: Resumed) -> list[str]:
+    return told(data)
+
+
+@_text.register
+def _(data: WouldBring) -> list[str]:
+    events, size = many(data.events, "event"), f"{data.bytes / 1_000_000:,.1f} MB"
+    return [
+        f"Would read about {events}, {size}, {data.read_units:,} read units, in {data.seconds_at_least} s at least.",
+        "The numbers are the producer's table's own, up to six hours old; filter and start are not taken off.",
+    ]
+
+
+@_text.register
+def _(data: Brought) -> list[str]:
+    of = f"the mark {quoted(data.mark)}" if data.mark else safe(data.client)
+    if data.status == RUNNING:
+        return [f"Not ended yet: {data.execution_arn}"]
+    if not data.done:
+        return [f"{data.status}: {safe('; '.join(data.errors))}", f"Go on: meq history {safe(data.client)}"]
+    lines = [f"History of {of} is delivered, and what was held meanwhile."]
+    if data.history and not data.mark:
+        far = data.history
+        lines.append(
+            f"{many(far.sent, 'event')} of {many(far.marks, 'mark')} sent, {far.filtered} filtered, "
+            f"{far.passed_over} passed over, {far.left_to_gate} left to the gate."
+        )
+    return lines
 
 
 @_text.register

@@ -178,7 +178,7 @@ def _came_to(
     table: HeldEvents, asked: Asked, ended: dict[str, Any], output: dict[str, Any], execution_arn: str
 ) -> Redriven | WouldRedrive:
     if ended["status"] != SUCCEEDED:
-        problem = f"{ended.get('error', ended['status'])}: {_cause(ended.get('cause', ''))}"
+        problem = f"{ended.get('error', ended['status'])}: {cause_of(ended.get('cause', ''))}"
         return _unknown(asked, ended["status"], [problem], execution_arn)
     if asked.dry_run:
         return WouldRedrive(
@@ -208,7 +208,7 @@ def _unknown(asked: Asked, status: str, errors: list[str], execution_arn: str) -
     return Redriven(asked.recipient, asked.mark, status, None, None, None, None, errors, [], None, execution_arn)
 
 
-def _cause(cause: str) -> str:
+def cause_of(cause: str) -> str:
     """Return the message in the cause that Step Functions gives: of a function's error it is JSON, with a traceback."""
     try:
         return safe(str(json.loads(cause)["errorMessage"]))

@@ -43,6 +43,7 @@ OUTPUTS = {
     "StateMachineArn": "arn:deliver",
     "ClientsPath": PATH,
     "RedriveStateMachineArn": "arn:redrive",
+    "HistoryStateMachineArn": "arn:history",
     "ParkedEventsTableName": TABLE,
     "UndeliveredRecordsBucketName": "undelivered",
     "ConverterFunctionName": "converter",
@@ -110,7 +111,7 @@ class MachineFake:
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
         """Note the input."""
-        assert stateMachineArn == "arn:redrive"
+        assert stateMachineArn in ("arn:redrive", "arn:history")
         self.started.append(json.loads(input))
         return {"executionArn": ARN}
 
@@ -446,10 +447,11 @@ def test_clients_are_listed_with_what_is_wrong_with_them(world):
 
     *listed, deep = world.json("clients")
     assert (deep["name"], deep["problem"].split(":")[0]) == ("deep/er", "lies a level too deep")
+    plain = {"paused": False, "filter": False, "since": None, "history": None, "notices": []}
     assert listed == [
-        {"name": "Broken", "queue": None, "problem": 'has no text "queueUrl"'},
-        {"name": "Insurer", "queue": client("Insurer")["queueUrl"], "problem": None},
-        {"name": "Police", "queue": client("Police")["queueUrl"], "problem": None},
+        {"name": "Broken", "queue": None, "problem": 'has no text "queueUrl"'} | plain,
+        {"name": "Insurer", "queue": client("Insurer")["queueUrl"], "problem": None} | plain,
+        {"name": "Police", "queue": client("Police")["queueUrl"], "problem": None} | plain,
     ]
     assert [line.split()[0] for line in world.meq("clients").stdout.splitlines()] == [
         "name",

@@ -86,7 +86,7 @@ class HistoriesTable:
         item = key(HISTORY, client) | {name: {"S": text} for name, text in texts.items()}
         self._call("put_item", TableName=self._table, Item=item | {"segments": {"N": str(segments)}})
         self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
-        for pk in (_segments_key(client), _passed_key(client)):
+        for pk in (segments_key(client), passed_key(client)):
             self._delete(key(pk, item["sk"]) for item in self._query(pk))
 
     def move(self, client: str, run: str, progress: Progress) -> None:
@@ -110,22 +110,22 @@ class HistoriesTable:
         """Know nothing of a client's history any more, as of one that has unsubscribed."""
         self._call("delete_item", TableName=self._table, Key=key(HISTORY, client))
         self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
-        for pk in (_segments_key(client), _passed_key(client)):
+        for pk in (segments_key(client), passed_key(client)):
             self._delete(key(pk, item["sk"]) for item in self._query(pk))
 
     def segment(self, client: str, run: str, number: int) -> Segment:
         """Return how far a segment of this run is."""
-        item = self._get(_segments_key(client), f"{number:06}")
+        item = self._get(segments_key(client), f"{number:06}")
         return _segment(item) if item.get("run") == run else Segment()
 
     def segments(self, client: str, run: str) -> list[Segment]:
         """Return the segments of this run that have been begun."""
-        return [_segment(item) for item in self._query(_segments_key(client)) if item.get("run") == run]
+        return [_segment(item) for item in self._query(segments_key(client)) if item.get("run") == run]
 
     def save(self, client: str, run: str, number: int, segment: Segment) -> None:
         """Note how far a segment is."""
         counts = dict(zip(_COUNTS, segment.counts, strict=True))
-        item = key(_segments_key(client), f"{number:06}") | {
+        item = key(segments_key(client), f"{number:06}") | {
             "run": {"S": run},
             "after": {"S": json.dumps(segment.after)},
             "inHand": {"S": json.dumps(segment.in_hand)},
@@ -142,7 +142,7 @@ class HistoriesTable:
     def list_passed(self, client: str, passed: Iterable[Passed]) -> None:
         """List events that history passes over, with the rules that they break."""
         self._put(
-            key(_passed_key(client), f"{one.mark}#{one.create_time}")
+            key(passed_key(client), f"{one.mark}#{one.create_time}")
             | {name: {"S": text} for name, text in one._asdict().items()}
             for one in passed
         )
@@ -201,11 +201,13 @@ def brought_key(client: str, group_id: str) -> str:
     return f"BROUGHT#{client}#{group_id}"
 
 
-def _segments_key(client: str) -> str:
+def segments_key(client: str) -> str:
+    """Return the partition of how far each segment of a client's history is."""
     return f"SEGMENTS#{client}"
 
 
-def _passed_key(client: str) -> str:
+def passed_key(client: str) -> str:
+    """Return the partition of the events that a client's history passed over."""
     return f"PASSED#{client}"
 
 

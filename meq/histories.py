@@ -1,0 +1,87 @@
+"""How far the histories of a stack's clients are, and what they passed over, as the table knows it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mark_event_queue.adapters.held_writes import key
+from mark_event_queue.adapters.histories import HISTORY, passed_key, segments_key
+from meq.stack import Stack
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that an event breaks, and where in it."""
+
+    path: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a client's history is: pending, running, stopped or done; what has been sent of it."""
+
+    progress: str
+    segments: int
+    segments_done: int
+    marks: int
+    sent: int
+    filtered: int
+    passed_over: int
+    left_to_gate: int
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """An event of the past that history did not bring, since it breaks today's contract."""
+
+    mark: str
+    create_time: str
+    event_id: str
+    violations: list[Violation]
+
+
+class Histories:
+    """The histories of a stack's clients, as its table knows them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._name = stack.output("ParkedEventsTableName")
+        self._table = stack.client("dynamodb")
+
+    def progress(self, client: str, wanted: str = "") -> Progress | None:
+        """Return how far a client's history is, if it has one, or wants one."""
+        answer = self._table.get_item(TableName=self._name, Key=key(HISTORY, client), ConsistentRead=True)
+        state = _plain(answer.get("Item", {}))
+        if not state or (wanted and state["history"] != wanted):
+            return Progress("pending", 0, 0, 0, 0, 0, 0, 0) if wanted else None
+        segments = [one for one in self._query(segments_key(client)) if one["run"] == state["run"]]
+
+        def total(name: str) -> int:
+            return sum(int(one[name]) for one in segments)
+
+        return Progress(
+            state["progress"],
+            int(state["segments"]),
+            sum(bool(one["done"]) for one in segments),
+            *map(total, ("marks", "sent", "filtered", "passedOver", "leftToGate")),
+        )
+
+    def passed(self, client: str) -> Iterator[PassedOver]:
+        """Yield the events that a client's history passed over."""
+        for item in self._query(passed_key(client)):
+            rules = [Violation(one["path"], one["rule"]) for one in json.loads(item["violations"])]
+            yield PassedOver(item["mark"], item["create_time"], item["event_id"], rules)
+
+    def _query(self, pk: str) -> Iterator[dict[str, str]]:
+        pages = self._table.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from map(_plain, page["Items"])
+
+
+def _plain(item: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {name: next(iter(value.values())) for name, value in item.items()}

@@ -1,0 +1,193 @@
+"""Unit tier, `meq pause`, `resume` and `history`: proves what they change and ask, what they print, and how they end.
+
+As in test_meq.py, whose world this is; that the machines do what they are asked is for tests/e2e.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from mark_event_queue.adapters.histories import HistoriesTable
+from mark_event_queue.domain.clients import history_of
+from mark_event_queue.domain.held import PAUSED
+from mark_event_queue.domain.history import Passed, Progress, Segment
+from meq import pausing
+from tests.builders import client, entries
+from tests.unit.test_meq import PATH, TABLE, World, _redriven, _succeeded, moto, world
+
+__all__ = ["moto", "world"]
+
+QUEUE = client("Police")["queueUrl"]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is in flight that a test would have to wait for."""
+    monkeypatch.setattr(pausing, "SETTLE_SECONDS", 0)
+
+
+def _registration(world: World, name: str = "Police") -> dict[str, Any]:
+    value = world.services["ssm"].get_parameter(Name=f"{PATH}/{name}")["Parameter"]["Value"]
+    said: dict[str, Any] = json.loads(value)
+    return said
+
+
+def _description(world: World) -> str:
+    (told,) = world.services["ssm"].describe_parameters(
+        ParameterFilters=[{"Key": "Name", "Values": [f"{PATH}/Police"]}]
+    )["Parameters"]
+    return str(told.get("Description", ""))
+
+
+def test_pause_keeps_all_else_that_a_registration_says(world):
+    """Only `paused` is put in; why and by whom is said where the parameter is looked at."""
+    said = {"queueUrl": QUEUE, "filter": {"type": "object"}, "notices": ["forgotten"]}
+    world.register("Police", json.dumps(said))
+
+    told = world.json("pause", "Police", "--reason", "moving house", "--by", "jo")
+
+    assert told == {"client": "Police", "reason": "moving house", "by": "jo", "done": True}
+    assert _registration(world) == said | {"paused": True}
+    assert _description(world) == "Paused by jo: moving house"
+    assert "meq resume Insurer" in world.meq("pause", "Insurer", "--reason", "x", "--by", "jo").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value", "problem"),
+    [
+        (("pause", "Police", "--reason", "x", "--by", "jo"), {"queueUrl": QUEUE, "paused": True}, "paused already"),
+        (("pause", "Polite", "--reason", "x", "--by", "jo"), {"queueUrl": QUEUE}, "Did you mean Police?"),
+        (("pause", "Police", "--reason", "x", "--by", "jo"), {"queue": QUEUE}, "Correct that first"),
+        (("pause", "gate", "--reason", "x", "--by", "jo"), {"queueUrl": QUEUE}, "The gate is no client"),
+        (("resume", "Police"), {"queueUrl": QUEUE}, "is not paused"),
+        (("history", "Polite"), {"queueUrl": QUEUE}, "Did you mean Police?"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(world, arguments, value, problem):
+    """The error says what to do instead."""
+    world.register("Police", json.dumps(value))
+
+    result = world.meq(*arguments)
+
+    assert (result.exit_code, problem in result.stderr) == (2, True)
+    assert _registration(world) == value
+    assert world.machine.started == []
+
+
+def test_resume_lets_go_what_the_pause_held(world):
+    """The pause ends, then a redrive is asked for as long as anything of it is held."""
+    world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+    held = entries(["A", "A"])
+    world.table.hold("Police", [held], PAUSED, "")
+
+    def redriven() -> dict[str, Any]:
+        world.table.forget("Police", held, {})
+        for recipient, group_id in (("Police", "A"), ("Police", "")):
+            world.table.end(recipient, group_id, world.table.version(recipient, group_id))
+        return _redriven(delivered=2)
+
+    class Machine(type(world.machine)):
+        def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
+            return redriven()
+
+    world.machine = Machine()
+
+    told = world.json("resume", "Police")
+
+    assert told == {"client": "Police", "delivered": 2, "errors": [], "stillHeld": 0, "interrupted": False}
+    assert _registration(world) == {"queueUrl": QUEUE}
+    assert [asked["client"] for asked in world.machine.started] == ["Police"]
+
+
+def test_resume_says_what_stays(world):
+    """A queue that refuses is no success: the errors, how much is held, and exit code 1."""
+    world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+    world.table.hold("Police", [entries(["A"])], PAUSED, "")
+    world.machine.answers = [_redriven(0, "AccessDenied")]
+
+    result = world.meq("resume", "Police")
+
+    assert (result.exit_code, "AccessDenied" in result.stdout) == (1, True)
+
+
+def test_resume_without_waiting_only_ends_the_pause(world):
+    """On AWS a rule sees the change and has the rest done."""
+    world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+
+    assert world.meq("resume", "Police", "--no-wait").exit_code == 0
+    assert (_registration(world), world.machine.started) == ({"queueUrl": QUEUE}, [])
+
+
+def _late_joiner(world: World, progress: Progress) -> None:
+    world.register("Police", json.dumps({"queueUrl": QUEUE, "from": "beginning"}))
+    histories = HistoriesTable(TABLE, world.services["dynamodb"])
+    histories.begin("Police", history_of("Police", "beginning"), "run1", 2)
+    histories.save("Police", "run1", 0, Segment(done=True, counts=(3, 30, 2, 1, 4)))
+    histories.save("Police", "run1", 1, Segment(counts=(1, 5, 0, 0, 0)))
+    histories.list_passed("Police", [Passed("A", "2025-01-01T00:00:00Z", "e1", '[{"path":"/x","rule":"enum"}]')])
+    histories.move("Police", "run1", progress)
+
+
+FAR = {"segments": 2, "segmentsDone": 1, "marks": 4, "sent": 35, "filtered": 2, "passedOver": 1, "leftToGate": 4}
+
+
+def test_history_is_asked_for_and_told(world):
+    """What is not said is left to the machine; what came of it is told with its counts."""
+    _late_joiner(world, Progress.DONE)
+    world.machine.answers = [{"status": "RUNNING"}, _succeeded({})]
+
+    result = world.meq("history", "Police", "--rate", "50", "--again", "--json")
+
+    assert result.exit_code == 0
+    assert world.machine.started == [{"client": "Police", "again": True, "eventsPerSecond": 50}]
+    told = json.loads(result.stdout)
+    assert (told["status"], told["history"]) == ("SUCCEEDED", FAR | {"progress": "done"})
+    assert "35 events sent, 1 of 2 parts read" in result.stderr
+
+
+def test_a_history_that_fails_says_why_and_how_to_go_on(world):
+    """The error of the execution, exit code 1."""
+    _late_joiner(world, Progress.STOPPED)
+    world.machine.answers = [{"status": "FAILED", "error": "HistoryStopped", "cause": "The client's queue refused."}]
+
+    result = world.meq("history", "Police")
+
+    assert result.exit_code == 1
+    assert "HistoryStopped: The client's queue refused." in result.stdout
+    assert "meq history Police" in result.stdout
+
+
+def test_a_dry_run_tells_how_much_it_would_be(world):
+    """As the machine reckoned it."""
+    would = {"client": "Police", "events": 10, "bytes": 5_000_000, "readUnits": 1_221, "secondsAtLeast": 1}
+    world.machine.answers = [_succeeded(would)]
+
+    assert world.json("history", "Police", "--dry-run") == would
+
+
+def test_what_history_passed_over_is_listed_with_its_rules(world):
+    """Which events, and which rules they break; nothing that they hold."""
+    _late_joiner(world, Progress.DONE)
+
+    (passed,) = world.json("history", "Police", "--passed")
+
+    assert passed == {
+        "mark": "A",
+        "createTime": "2025-01-01T00:00:00Z",
+        "eventId": "e1",
+        "violations": [{"path": "/x", "rule": "enum"}],
+    }
+    assert "/x enum" in world.meq("history", "Police", "--passed").stdout
+
+
+def test_clients_tells_what_each_asked_for_and_how_far_it_is(world):
+    """Terms, and the progress of the history that the registration names now."""
+    _late_joiner(world, Progress.RUNNING)
+    world.register("Insurer", json.dumps({"queueUrl": client("Insurer")["queueUrl"], "from": "2026-01-01T00:00:00Z"}))
+
+    insurer, police = world.json("clients")
+
+    assert police["history"] == FAR | {"progress": "running"}
+    assert insurer["history"]["progress"] == "pending"
+    assert "history from beginning: running, 35 events, 1 of 2 parts" in world.meq("clients").stdout
