@@ -502,7 +502,7 @@ def test_a_client_may_bring_a_key_of_its_own():
     """With a key the queue is encrypted by it, without one by SQS: never by both, never by nothing."""
     template = source(CLIENT)
     queue = of_type(template, "AWS::SQS::Queue")["ClientQueue"]
-    assert template["Conditions"] == {"KeyOfSqs": {"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]}}
+    assert template["Conditions"]["KeyOfSqs"] == {"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]}
     assert template["Parameters"]["KmsKeyArn"]["Default"] == ""
     assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["KeyOfSqs", True, _NO_VALUE]}
     assert queue["KmsMasterKeyId"] == {"Fn::If": ["KeyOfSqs", _NO_VALUE, {"Ref": "KmsKeyArn"}]}
@@ -530,7 +530,7 @@ def test_queues_refuse_plain_http(name: str, queue: str):
         policy for policy in of_type(template, "AWS::SQS::QueuePolicy").values() if {"Ref": queue} in policy["Queues"]
     ]
     (denial,) = [
-        statement for statement in policy["PolicyDocument"]["Statement"] if statement["Sid"] == "DenyPlainHttp"
+        statement for statement in policy["PolicyDocument"]["Statement"] if statement.get("Sid") == "DenyPlainHttp"
     ]
     assert denial == {
         "Sid": "DenyPlainHttp",
@@ -839,11 +839,85 @@ def _source_of(module: str) -> Path | None:
     ("name", "path"), [(MAIN, "/${AWS::StackName}/clients/original"), (CLIENT, "${ClientsPath}/${ClientName}")]
 )
 def test_registration_is_one_parameter_under_the_path(name: str, path: str):
-    """A client's registration is JSON with its queue's URL, under the path that the converter reads."""
+    """A client's registration is a text under the path that the converter reads."""
     registration = of_type(translated(name), "AWS::SSM::Parameter")["ClientRegistration"]
     assert registration["Name"] == {"Fn::Sub": path}
     assert registration["Type"] == "String"
+
+
+def test_the_original_client_registers_with_its_queue_and_no_more(template: Template):
+    """It gets what it always got."""
+    registration = of_type(template, "AWS::SSM::Parameter")["ClientRegistration"]
     assert json.loads(registration["Value"]["Fn::Sub"]) == {"queueUrl": "${ClientQueue}"}
+
+
+def _said(**parameters: str) -> str:
+    """Return the value of a client's registration as CloudFormation makes it of the template and these parameters."""
+    template = source(CLIENT)
+    given = {name: str(one.get("Default", "")) for name, one in template["Parameters"].items()} | parameters
+    url = f"https://sqs.{REGION}.amazonaws.com/123456789012/MarkFanOutClientA.fifo"
+
+    def made(node: Any) -> Any:
+        if not isinstance(node, dict):
+            return node
+        ((function, of),) = node.items()
+        if function == "Ref":
+            return given[of]
+        if function == "Fn::Equals":
+            return made(of[0]) == made(of[1])
+        if function == "Fn::Not":
+            return not made(of[0])
+        if function == "Fn::If":
+            return made(of[1] if made(template["Conditions"][of[0]]) else of[2])
+        text, names = of if isinstance(of, list) else (of, {})
+        values = given | {"ClientQueue": url} | {name: made(value) for name, value in names.items()}
+        return re.sub(r"\$\{(\w+)}", lambda found: values[found[1]], text)
+
+    value: str = made(of_type(template, "AWS::SSM::Parameter")["ClientRegistration"]["Value"])
+    return value
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({}, {}),
+        ({"Paused": "true"}, {"paused": True}),
+        ({"Filter": ' {"type": "object"}'}, {"filter": {"type": "object"}}),
+        ({"From": "beginning"}, {"from": "beginning"}),
+        ({"From": "2026-01-31T09:30:00.5Z"}, {"from": "2026-01-31T09:30:00.5Z"}),
+        ({"Notices": "forgotten"}, {"notices": ["forgotten"]}),
+        (
+            {"Paused": "true", "Filter": "{}", "From": "beginning", "Notices": "forgotten"},
+            {"paused": True, "filter": {}, "from": "beginning", "notices": ["forgotten"]},
+        ),
+    ],
+)
+def test_a_client_says_by_parameters_all_that_a_registration_can_say(parameters: dict[str, str], said: dict[str, Any]):
+    """What is empty is left out, and what comes out is a registration that is served."""
+    known = source(CLIENT)["Parameters"]
+    for name, given in parameters.items():
+        assert re.search(known[name].get("AllowedPattern", ""), given)
+        assert given in known[name].get("AllowedValues", [given])
+
+    value = _said(**parameters)
+
+    assert {name: one for name, one in json.loads(value).items() if name != "queueUrl"} == said
+    registration = Registration("A", "String", value, datetime.now(UTC), REGION, "123456789012")
+    assert [client["name"] for client in admit([registration]).clients] == ["A"]
+
+
+def test_another_account_may_read_a_clients_queue_and_no_more():
+    """The account that is named, by roles of its own; nobody else, and nothing but what a consumer does."""
+    (allowing,) = [one.body for one in statements(source(CLIENT)) if one.body["Effect"] == "Allow"]
+    assert allowing["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${ConsumerAccountId}:root"}}
+    assert allowing["Resource"] == arn("ClientQueue")
+    assert set(allowing["Action"]) == {
+        f"sqs:{action}"
+        for action in (
+            "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "GetQueueUrl",
+        )
+    }  # fmt: skip
+    assert source(CLIENT)["Parameters"]["ConsumerAccountId"]["Default"] == ""
 
 
 def test_clients_path_is_the_one_that_clients_register_under(template: Template):

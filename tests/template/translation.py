@@ -74,7 +74,7 @@ def statements(template: Template) -> Iterator[Statement]:
     for name, resource in template["Resources"].items():
         for document in _documents(resource["Properties"]):
             for statement in document["Statement"]:
-                yield Statement(name, statement)
+                yield Statement(name, _where_wanted(statement))
 
 
 def granted(template: Template, role: str) -> list[Statement]:
@@ -89,6 +89,12 @@ def granted(template: Template, role: str) -> list[Statement]:
 def arn(name: str) -> dict[str, Any]:
     """Return the reference to a resource's ARN."""
     return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def _where_wanted(statement: dict[str, Any]) -> dict[str, Any]:
+    """Return a statement, also one that is there only under a condition."""
+    wanted: dict[str, Any] = statement["Fn::If"][1] if "Fn::If" in statement else statement
+    return wanted
 
 
 def _documents(node: Any) -> Iterator[dict[str, Any]]:
