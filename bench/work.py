@@ -54,7 +54,7 @@ def measure() -> Work:
     (packed,) = pack(batch, room)
     bodies = [event.body for event in packed.events]
     given = json.loads(input_of(packed, _CLIENTS, _NOW, LIVE))
-    answer = validate(given["batch"]["events"], given["clients"], contract, hold_marks=True)
+    answer = validate(given["batch"], given["clients"], contract, hold_marks=True)
     if answer["counts"] != {"valid": EVENTS, "rejected": 0, "behind": 0}:
         raise RuntimeError("the events to measure with are not all valid")
     invocation, answered = json.dumps({"Records": batch}), json.dumps(answer)
@@ -64,7 +64,7 @@ def measure() -> Work:
     best = _best(
         lambda: [json.dumps(json.loads(body)) for body in bodies],
         lambda: [input_of(packed, _CLIENTS, _NOW, LIVE) for packed in pack(batch, room)],
-        lambda: validate(given["batch"]["events"], given["clients"], contract, hold_marks=True),
+        lambda: validate(given["batch"], given["clients"], contract, hold_marks=True),
         lambda: obvious.convert(batch),
         lambda: obvious.validate(obvious_input),
         # What Lambda's runtime does around both functions, whatever is in them.

@@ -275,6 +275,7 @@ class HistoriesFake:
     states: dict[str, HistoryState] = field(default_factory=dict)
     remembered: set[str] = field(default_factory=set)
     settled: list[str] = field(default_factory=list)
+    forgotten: list[tuple[str, str]] = field(default_factory=list)
 
     def state(self, client: str) -> HistoryState:
         """Return what is known of a client's history."""
@@ -283,6 +284,14 @@ class HistoriesFake:
     def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
         """Return the event ids among the entries that the test remembers."""
         return self.remembered & {entry["MessageDeduplicationId"] for entry in entries}
+
+    def clients(self) -> list[str]:
+        """Return the clients with a history."""
+        return sorted(self.states)
+
+    def forget(self, client: str, group_id: str) -> None:
+        """Note that a mark of a client's history was forgotten."""
+        self.forgotten.append((client, group_id))
 
     def settle(self, client: str, history: HistoryState) -> None:
         """Note that a history needs no selection any more."""

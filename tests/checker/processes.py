@@ -110,7 +110,7 @@ class Processes:
 
     def _validate(self, data: Any, port: Port) -> Outcome:
         level = port.ask("contract")
-        batch = validate(data["batch"], self._clients, _Deployed(level), hold_marks=True)
+        batch = validate({"events": data["batch"]}, self._clients, _Deployed(level), hold_marks=True)
         return Go("Find Held Sequences", {"released": data["released"], "batch": batch})
 
     def _find_held(self, data: Any, port: Port) -> Outcome:

@@ -116,6 +116,18 @@ _DELIVERIES = {
         error="DynamoDb.InternalServerErrorException",
     ),
     "ClientHasHeldSequences": Case([*_UP_TO_CLIENT, "Select Events", *_DELIVERED], parked=1),
+    "MarkForgotten": Case([*_VALIDATED, "Forget Marks", *_IN_TIME, "Needs Selection?", *_DELIVERED]),
+    "ForgettingDown": Case(
+        [*_VALIDATED, "Forget Marks"], {"Forget Marks": 5}, error="HeldEventsUnavailableError"
+    ),
+    "ClientHasFilter": Case(
+        [*_UP_TO_CLIENT, "Select Events", *_DELIVERED],
+        parked=1,
+        given=_BATCH | {"clients": [CLIENT | {"selects": "*"}]},
+    ),
+    "ClientHasHadHistory": Case(
+        [*_UP_TO_CLIENT, *_DELIVERED], given=_BATCH | {"clients": [CLIENT | {"selects": "/0123456789ab"}]}
+    ),
     "SelectionDown": Case(
         [*_UP_TO_CLIENT, "Select Events"], {"Select Events": 5}, error="HeldEventsUnavailableError"
     ),

@@ -541,7 +541,7 @@ def test_mocked_lanes_are_such_as_the_planner_makes():
 
 def test_mocked_withheld_events_are_such_as_the_validator_makes():
     """Every withheld event of a case has the fields that the validator gives one that it rejects, and no others."""
-    (made,) = validate([event_input(body="{}")], [], load(SCHEMAS), hold_marks=True)["withheld"]
+    (made,) = validate({"events": [event_input(body="{}")]}, [], load(SCHEMAS), hold_marks=True)["withheld"]
     withheld = [event for answer in _answers(DELIVER) for event in answer.payload.get("withheld", ())]
     assert withheld
     assert {tuple(event) for event in withheld} == {tuple(made)}

@@ -24,6 +24,7 @@ from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.forgetting.forgetting import forget_marks
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import conclude, list_lanes
@@ -128,13 +129,14 @@ class Stack:
         self.store = store = HeldEventsTable("held", self.dynamodb)
         functions: dict[str, Function] = {
             "ValidatorFunctionArn": lambda event: validate(
-                event["batch"]["events"], event["clients"], self.contract, self.hold_marks
+                event["batch"], event["clients"], self.contract, self.hold_marks
             ),
             "GateFunctionArn": lambda event: hold_at_gate(event, store, self.hold_marks),
             "SelectFunctionArn": lambda event: {
                 "lanes": select(event, self.subscriptions, store, HistoriesFake(), NOW).lanes
             },
             "ParkFunctionArn": lambda event: park(event, store),
+            "ForgetFunctionArn": lambda event: forget_marks(event, store, HistoriesFake())._asdict(),
         }
         clients = {"lambda": InvokedHere(functions), "sqs": self.troubled, "dynamodb": self.dynamodb}
         turn = threading.Lock()

@@ -30,6 +30,7 @@ from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.history import HistoryState
 from mark_event_queue.domain.lanes import Entry, Lane
 from mark_event_queue.domain.rejected import RejectedEvents
+from mark_event_queue.forgetting.forgetting import forget_marks
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
@@ -334,6 +335,7 @@ _LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
         ("GateFunction", {"dynamodb:BatchGetItem", "dynamodb:Query"} | _HOLDING),
         ("SelectFunction", {"dynamodb:BatchGetItem", "dynamodb:GetItem"} | _HOLDING),
         ("HistoryFunction", {"dynamodb:BatchGetItem"} | _LOOKING | _HOLDING | _LETTING_GO),
+        ("ForgetFunction", {"dynamodb:BatchGetItem"} | _LOOKING | _LETTING_GO),
         ("ParkFunction", _HOLDING),
         (
             "RedriveFunction",
@@ -404,6 +406,14 @@ def _redrive(table: HeldEventsTable) -> None:
     conclude({"request": asked, "totals": totals}, table)
 
 
+def _forget(table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
+    """Forget what is held, and what a history knows."""
+    histories = HistoriesTable("held", dynamodb)
+    dynamodb.put("HISTORY", "client", {"pk": {"S": "HISTORY"}, "sk": {"S": "client"}})
+    dynamodb.put("BROUGHT#client#A", "e", {"pk": {"S": "BROUGHT#client#A"}, "sk": {"S": "e"}})
+    forget_marks({"forgotten": [{"groupId": "A", "createTimes": [""]}]}, table, histories)
+
+
 def _select(lane: list[Lane], table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
     """Select for a client with held events, a filter, a pause, and a history that is over."""
     subscription = Subscription("client", "q", NOW, since="beginning")
@@ -416,7 +426,15 @@ def _select(lane: list[Lane], table: HeldEventsTable, dynamodb: DynamoDBInMemory
 
 @pytest.mark.parametrize(
     "function",
-    ["GateFunction", "SelectFunction", "ParkFunction", "RedriveFunction", "ReleaseFunction", "SurveyFunction"],
+    [
+        "ForgetFunction",
+        "GateFunction",
+        "SelectFunction",
+        "ParkFunction",
+        "RedriveFunction",
+        "ReleaseFunction",
+        "SurveyFunction",
+    ],
 )
 def test_what_a_function_calls_is_what_its_role_allows(template: Template, function: str):
     """Each does its work on a table in memory that notes the calls: a call without a permission fails on AWS alone."""
@@ -430,6 +448,7 @@ def test_what_a_function_calls_is_what_its_role_allows(template: Template, funct
     counts = {"valid": 2, "rejected": 1, "behind": 0}
     work: dict[str, Callable[[], object]] = {
         "GateFunction": lambda: hold_at_gate({"lanes": lane, "withheld": withheld, "counts": counts}, table, True),
+        "ForgetFunction": lambda: _forget(table, dynamodb),
         "SelectFunction": lambda: _select(lane, table, dynamodb),
         "ParkFunction": lambda: park({"client": "client", "lane": lane[0], "refused": None, "error": "Fault"}, table),
         "RedriveFunction": lambda: _redrive(table),
@@ -643,11 +662,10 @@ def test_stream_keeps_order_and_loses_nothing(template: Template):
     assert mapping.get("BisectBatchOnFunctionError", False) is False
 
 
-def test_stream_drops_only_records_without_an_event(template: Template):
-    """The filter lets through INSERT and MODIFY, and looks at nothing else."""
+def test_stream_drops_nothing(template: Template):
+    """Every record reaches the converter, removals too: of what they removed nothing must go on waiting."""
     (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
-    (pattern,) = mapping["FilterCriteria"]["Filters"]
-    assert json.loads(pattern["Pattern"]) == {"eventName": ["INSERT", "MODIFY"]}
+    assert "FilterCriteria" not in mapping
 
 
 def test_an_alarm_tells_that_the_stream_has_to_carry_images(template: Template):

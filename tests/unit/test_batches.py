@@ -36,7 +36,7 @@ def _filler_that_costs(target: int) -> int:
     st.integers(3_000, 20_000),
 )
 def test_every_event_is_in_one_batch_in_the_order_of_the_stream(sizes, room):
-    """Inserted and replaced items come out once, in order; removed ones (None here) do not."""
+    """Inserted and replaced items come out once, in order; removed ones (None here) apart from them, in order too."""
     records = [removal(n) if size is None else _sized(n, size) for n, size in enumerate(sizes)]
 
     batches = list(pack(records, room))
@@ -44,8 +44,12 @@ def test_every_event_is_in_one_batch_in_the_order_of_the_stream(sizes, room):
     assert [event.sequence_number for event in _events(batches)] == [
         sequence_number(n) for n, size in enumerate(sizes) if size is not None
     ]
-    assert all(batch.events for batch in batches)
+    assert all(bool(batch.events) != bool(batch.forgotten) for batch in batches)
     assert all(sum(map(cost, batch.events)) <= room for batch in batches)
+    removed = [n for n, size in enumerate(sizes) if size is None]
+    assert sum(len(one.create_times) for batch in batches for one in batch.forgotten) == len(removed)
+    firsts = [int(batch.checkpoint) for batch in batches]
+    assert firsts == sorted(firsts)
 
 
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=60), st.integers(3_000, 20_000))
@@ -67,7 +71,7 @@ def test_events_are_split_as_they_are_packed(sizes, room):
 
 def test_a_batch_is_named_by_its_first_record():
     """The sequence number that the stream is to resume from is that of the batch's first event."""
-    (batch,) = pack([removal(1), record(item(2), 2), record(item(3), 3)], ROOMY)
+    (batch,) = pack([record(item(2), 2), record(item(3), 3)], ROOMY)
 
     assert batch.checkpoint == checkpoint(2)
 
@@ -117,10 +121,43 @@ def test_what_grows_when_quoted_is_counted_as_it_grows(filler):
     assert cost(event) < len(json.dumps(event.as_input())) + 1_000
 
 
-@pytest.mark.parametrize("records", [[], [removal(1), removal(2)]])
-def test_nothing_to_deliver_makes_no_batch(records):
-    """No records, or removals only, start no execution."""
-    assert not list(pack(records, ROOMY))
+def test_nothing_to_deliver_makes_no_batch():
+    """No records start no execution, nor does a removal that tells no mark: nothing of it could be found."""
+    nameless = removal(1)
+    nameless["dynamodb"]["Keys"] = {"mark": {"N": "7"}}
+
+    assert not list(pack([], ROOMY))
+    assert not list(pack([nameless], ROOMY))
+
+
+def test_removals_of_a_mark_that_follow_one_another_are_one():
+    """The producer forgets a mark in one transaction: one notice, numbered by the first of its removals."""
+    batches = list(pack([record(item(1), 1), removal(2), removal(3, "B 1"), removal(4)], ROOMY))
+
+    assert [(len(batch.events), len(batch.forgotten)) for batch in batches] == [(1, 0), (0, 2)]
+    first, second = batches[1].forgotten
+    assert (first.mark, first.checkpoint, len(first.create_times)) == ("AFC 6", checkpoint(2), 2)
+    assert (second.mark, second.checkpoint) == ("B 1", checkpoint(3))
+    assert batches[1].checkpoint == checkpoint(2)
+
+
+def test_what_expired_is_forgotten_and_not_told_of():
+    """An event that DynamoDB removed at its time is no mark that was forgotten; what waits of it is deleted, too."""
+    expired = removal(1) | {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+
+    (batch,) = pack([expired, removal(2)], ROOMY)
+
+    assert [one.tells for one in batch.forgotten] == [False, True]
+
+
+def test_many_removals_are_several_batches():
+    """None is larger than there is room for."""
+    batches = list(pack([removal(number, f"M {number}") for number in range(50)], 5_000))
+
+    assert len(batches) > 1
+    assert sum(len(batch.forgotten) for batch in batches) == 50
+    for batch in batches:
+        assert len(json.dumps([one.as_input() for one in batch.forgotten])) <= 5_000
 
 
 def test_clients_take_from_the_budget_what_they_take_from_a_state():

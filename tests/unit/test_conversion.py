@@ -12,11 +12,16 @@ import pytest
 
 from mark_event_queue.converter.conversion import Failures, deliver
 from mark_event_queue.domain.batches import LIVE, Batch
+from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.errors import BatchNotDeliveredError, MarkEventQueueError, StateMachineUnavailableError
-from tests.builders import checkpoint, client, event_input, item, record, removal
+from tests.builders import NOW, checkpoint, client, event_input, item, record, removal
 
 NOTHING_FAILED: Failures = {"batchItemFailures": []}
 CLIENTS = [client("archive"), client("billing")]
+SUBSCRIPTIONS = [
+    Subscription("archive", CLIENTS[0]["queueUrl"], NOW),
+    Subscription("billing", CLIENTS[1]["queueUrl"], NOW, notices=frozenset({"forgotten"})),
+]
 
 FAILURES = pytest.mark.parametrize("error", [BatchNotDeliveredError("FAILED"), StateMachineUnavailableError("500")])
 
@@ -49,7 +54,7 @@ def _large(number: int) -> dict:
 
 
 def _deliver(records: list[dict], runs: Runs, has_time: Callable[[], bool] = lambda: True) -> Failures:
-    return deliver(records, CLIENTS, runs.run, has_time, runs.stopped)
+    return deliver(records, SUBSCRIPTIONS, runs.run, has_time, runs.stopped)
 
 
 def test_batches_run_one_after_another_in_order():
@@ -99,12 +104,26 @@ def test_the_checkpoint_is_spelt_as_the_stream_spells_it():
     assert travelling["sequenceNumber"] == "17954420000000002".zfill(40)
 
 
-def test_removals_start_nothing():
-    """A forgotten mark's records carry no events: no execution, no failure."""
+def test_removals_are_executions_of_their_own_for_those_who_asked():
+    """What came before is delivered by then; the notices are for those who asked, the forgetting for everybody."""
     runs = Runs()
 
-    assert _deliver([removal(1), removal(2)], runs) == NOTHING_FAILED
-    assert runs.batches == []
+    assert _deliver([record(item(1), 1), removal(2), removal(3), record(item(4), 4)], runs) == NOTHING_FAILED
+    given = [json.loads(payload) for payload in runs.payloads]
+    assert [len(one["batch"]["events"]) for one in given] == [1, 0, 1]
+    assert [one["clients"] for one in given] == [CLIENTS, CLIENTS[1:], CLIENTS]
+    (forgotten,) = given[1]["batch"]["forgotten"]
+    assert (forgotten["mark"], len(forgotten["createTimes"])) == ("AFC 6", 2)
+
+
+@FAILURES
+def test_a_mark_that_could_not_be_forgotten_comes_again(error):
+    """The first removal of the batch is the checkpoint."""
+    runs = Runs(failing=2, error=error)
+
+    answer = _deliver([record(item(1), 1), removal(2), removal(3)], runs)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": checkpoint(2)}]}
 
 
 def test_no_records_fail_nothing():
@@ -130,7 +149,7 @@ def test_a_failure_of_the_very_first_batch_raises(error):
     runs = Runs(failing=1, error=error)
 
     with pytest.raises(type(error)) as caught:
-        _deliver([removal(0), _large(1), _large(2)], runs)
+        _deliver([_large(1), _large(2)], runs)
 
     assert caught.value is error
     assert runs.batches == [[checkpoint(1)]]
@@ -144,7 +163,7 @@ def test_a_defect_is_not_taken_for_a_failed_delivery():
         raise KeyError("defect")
 
     with pytest.raises(KeyError):
-        deliver([record()], CLIENTS, defect, lambda: True, Runs().stopped)
+        deliver([record()], SUBSCRIPTIONS, defect, lambda: True, Runs().stopped)
 
 
 def test_a_batch_without_time_is_left_for_the_next_invocation():

@@ -27,7 +27,7 @@ def _validated(marks: str, *broken: int, start: int = 1, hold_marks: bool = True
     events = [
         event_input(number, mark, body="{}" if number in broken else None) for number, mark in enumerate(marks, start)
     ]
-    return validate(events, [], CONTRACT, hold_marks)
+    return validate({"events": events}, [], CONTRACT, hold_marks)
 
 
 def _held(store: HeldEventsInMemory) -> dict[str, list[int]]:

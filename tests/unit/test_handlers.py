@@ -165,7 +165,7 @@ def test_the_converter_counts_what_the_stream_tells_without_an_image(monkeypatch
 
     output = capsys.readouterr().out
     assert _metric(output, "RecordsWithoutImage") == [[2.0]]
-    assert _metric(output, "EventsConverted") == [[3.0]]
+    assert _metric(output, "EventsConverted") == [[3.0, 0.0]]  # the removal is an execution of its own
     given = json.loads(aws.requests[0]["input"])
     answer = _cold_start("validator").handler(given, CONTEXT)
     assert answer["counts"] == {"valid": 1, "rejected": 2, "behind": 0}
@@ -421,6 +421,7 @@ def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
         ("release", "PARKED_EVENTS_TABLE"),
         ("release", "REJECTED_EVENTS"),
         ("selection", "CLIENTS_PATH"),
+        ("forgetting", "PARKED_EVENTS_TABLE"),
         ("history", "EVENT_TABLE"),
         ("history", "CLIENTS_CACHE_SECONDS"),
         ("survey", "PARKED_EVENTS_TABLE"),

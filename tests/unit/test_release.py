@@ -56,7 +56,7 @@ class Pipeline:
         given = list(events)
         broken = {event["body"] for event in given if _number(event["sequenceNumber"]) in self.broken}
         contract: Any = VerdictContract(lambda body: [Violation("/Status", "enum")] if body in broken else [])
-        return validate(given, [], contract, self.hold_marks)
+        return validate({"events": given}, [], contract, self.hold_marks)
 
     def put_through(self, events: Sequence[Event]) -> list[Entry]:
         """Have a batch judged and delivered."""

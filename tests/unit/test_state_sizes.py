@@ -122,7 +122,7 @@ def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str, timing: 
     execution = json.loads(input_of(batch, clients, NOW, timing))
     yield "execution, input", execution
     yield "Validate Events, request", {"FunctionName": _ARN, "Payload": execution}
-    validated = validate(execution["batch"]["events"], clients, _contract(kind), hold_marks=True)
+    validated = validate(execution["batch"], clients, _contract(kind), hold_marks=True)
     yield "Validate Events, answer", _lambda_answer(validated)
     state = execution | {"batch": validated}
     yield "Validate Events, output", state
@@ -179,7 +179,7 @@ def _released(batch: Batch, room: int) -> list[Batch]:
             return []
 
     given_events = [event.as_input() for event in batch.events]
-    withheld = validate(given_events, [], _deciding([_LONGEST_VIOLATION]), hold_marks=True)["withheld"]
+    withheld = validate({"events": given_events}, [], _deciding([_LONGEST_VIOLATION]), hold_marks=True)["withheld"]
     store.hold(GATE, sequences_of(withheld), QUARANTINED, "ContractBroken")
     groups = {event.group_id: None for event in batch.events}
     release_lane({"groupIds": list(groups)}, store, Pipeline(), hold_marks=True, has_time=lambda: True)
@@ -388,7 +388,7 @@ def test_no_event_takes_more_in_any_shape_than_it_costs(size, mark, identity, fi
 
     shapes = [event.as_input()]
     for violations in ([], [_LONGEST_VIOLATION]):
-        answer = validate([event.as_input()], [], _deciding(violations), hold_marks=True)
+        answer = validate({"events": [event.as_input()]}, [], _deciding(violations), hold_marks=True)
         shapes += [*answer["withheld"], *answer["lanes"]]
     assert len(shapes) == 3
     assert max(len(json.dumps(shape)) for shape in shapes) <= cost(event)
@@ -400,7 +400,7 @@ def test_no_unfit_event_takes_more_than_it_costs(reason):
     reason = json.dumps(reason)[1:-1]
     event = convert(record())._replace(unfit=reason)
 
-    (withheld,) = validate([event.as_input()], [], _deciding([]), hold_marks=True)["withheld"]
+    (withheld,) = validate({"events": [event.as_input()]}, [], _deciding([]), hold_marks=True)["withheld"]
 
     assert max(len(json.dumps(shape)) for shape in (event.as_input(), withheld)) <= cost(event)
 

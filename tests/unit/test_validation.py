@@ -25,7 +25,7 @@ def contract() -> Contract:
 
 
 def _validate(events: list[dict[str, str]], clients: list[Any], contract: Contract, hold_marks: bool = True) -> Any:
-    return validate(events, clients, contract, hold_marks)
+    return validate({"events": events}, clients, contract, hold_marks)
 
 
 def _violations(withheld: dict[str, Any]) -> list[dict[str, str]]:
@@ -186,6 +186,7 @@ def test_nothing_in_makes_nothing_out(contract):
     """No events make no lanes, and nothing is withheld."""
     assert _validate([], [], contract) == {
         "lanes": [], "withheld": [], "counts": {"valid": 0, "rejected": 0, "behind": 0},
+        "forgotten": [],
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.adapters.held_events import RECIPIENTS
 from mark_event_queue.adapters.held_writes import key, now
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
+from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.history import REMEMBERED, HistoryState, Passed, Progress, Segment
 from mark_event_queue.domain.lanes import Entry
@@ -146,6 +147,18 @@ class HistoriesTable:
             | {name: {"S": text} for name, text in one._asdict().items()}
             for one in passed
         )
+
+    def clients(self) -> list[str]:
+        """Return the clients with a history."""
+        return [item["sk"] for item in self._query(HISTORY)]
+
+    def forget(self, client: str, group_id: str) -> None:
+        """Know nothing of a mark that a client's history brought or passed over."""
+        brought = brought_key(client, group_id)
+        self._delete(key(brought, item["sk"]) for item in self._query(brought))
+        passed = passed_key(client)
+        found = (item["sk"] for item in self._query(passed) if to_group_id(item["mark"]) == group_id)
+        self._delete(key(passed, sk) for sk in found)
 
     def given_up_at_gate(self) -> set[str]:
         """Return the ids of the events that were discarded at the gate, which nobody gets."""

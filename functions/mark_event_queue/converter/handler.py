@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Failures:
     """Deliver the records of one stream invocation; answer as ReportBatchItemFailures asks."""
 
     def run(batch: Batch, payload: str) -> None:
-        executions.run(f"{batch.checkpoint}-{len(batch.events)}-{context.aws_request_id[:8]}", payload)
+        executions.run(f"{batch.checkpoint}-{batch.size}-{context.aws_request_id[:8]}", payload)
         metrics.add_metric("EventsConverted", MetricUnit.Count, len(batch.events))
 
     def has_time() -> bool:
@@ -48,4 +48,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Failures:
 
     records = event["Records"]
     metrics.add_metric("RecordsWithoutImage", MetricUnit.Count, sum(map(lacks_image, records)))
-    return deliver(records, clients.registered(), run, has_time, _tell_stop)
+    return deliver(records, clients.admission().subscriptions.values(), run, has_time, _tell_stop)

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
+from mark_event_queue.domain.clients import FORGOTTEN, Client, Subscription
 from mark_event_queue.domain.events import Event, carries_event, convert, without_body
+from mark_event_queue.domain.forgetting import Forgotten, forgotten_by, together
+from mark_event_queue.domain.forgetting import cost as cost_of_removal
 
 # The widest shape an event takes in any state is, without its texts: the entry of a wave (250), or
 # a rejected event with one violation of the longest path (400). Its share of wave, lane: 20.
@@ -41,14 +45,24 @@ SPARE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The events that one execution carries, in the order of the stream."""
+    """What one execution carries, in the order of the stream: events, or, on their own, marks to forget."""
 
     events: Sequence[Event]
+    forgotten: Sequence[Forgotten] = ()
 
     @property
     def checkpoint(self) -> str:
         """The stream's name for the place where the batch begins."""
-        return self.events[0].checkpoint
+        return (self.events or self.forgotten)[0].checkpoint
+
+    @property
+    def size(self) -> int:
+        """How many events, or marks, it carries."""
+        return len(self.events) + len(self.forgotten)
+
+    def receivers(self, subscriptions: Iterable[Subscription]) -> list[Client]:
+        """Return the clients that the batch is for: events are for all, notices for those who asked."""
+        return [one.as_client() for one in subscriptions if self.events or FORGOTTEN in one.notices]
 
 
 def cost(event: Event) -> int:
@@ -65,10 +79,31 @@ def cost(event: Event) -> int:
 def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:
     """Yield the events of the records as batches, in order, none above `bytes_per_batch`.
 
-    Only removals are skipped. An event too large for any batch travels without its body: it will
-    be rejected and quarantined by its table key, while other marks go on.
+    An event too large for any batch travels without its body: it will be rejected and quarantined by its
+    table key, while other marks go on. Removals that follow one another are batches of their own: what came
+    before has been delivered or is held by then, and can be forgotten; what comes behind is a mark that begins anew.
     """
-    return _split((_fitting(record, bytes_per_batch) for record in records if carries_event(record)), bytes_per_batch)
+    for carry, run in groupby(records, carries_event):
+        if carry:
+            yield from _split((_fitting(record, bytes_per_batch) for record in run), bytes_per_batch)
+        else:
+            yield from _split_removals(map(forgotten_by, run), bytes_per_batch)
+
+
+def _split_removals(removals: Iterable[Forgotten], bytes_per_batch: int) -> Iterator[Batch]:
+    gathered: list[Forgotten] = []
+    taken = 0
+    for removal in removals:
+        if not removal.mark:
+            continue  # without a mark there is nothing that could be found and forgotten
+        size = cost_of_removal(removal)
+        if gathered and taken + size > bytes_per_batch:
+            yield Batch((), tuple(together(gathered)))
+            gathered, taken = [], 0
+        gathered.append(removal)
+        taken += size
+    if gathered:
+        yield Batch((), tuple(together(gathered)))
 
 
 def split(events: Iterable[Event], bytes_per_batch: int) -> Iterator[Batch]:
@@ -106,7 +141,10 @@ def _quoted_length(ascii_json: str) -> int:
 def input_of(batch: Batch, clients: Sequence[Mapping[str, Any]], now: datetime, timing: Timing) -> str:
     """Return the input of the batch's execution: its events, who is to receive them, and until when what is done."""
     given = {
-        "batch": {"events": [event.as_input() for event in batch.events]},
+        "batch": {
+            "events": [event.as_input() for event in batch.events],
+            **({"forgotten": [one.as_input() for one in batch.forgotten]} if batch.forgotten else {}),
+        },
         "clients": clients,
         "released": timing.released,
         "storesDeadline": _instant(now + timedelta(seconds=timing.stores_seconds)),

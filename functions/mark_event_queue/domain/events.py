@@ -89,7 +89,7 @@ def convert(record: Mapping[str, Any]) -> Event:
         body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
     deduplication_id = to_deduplication_id(event_id or checkpoint)
     late = record.get("late") is True
-    return Event(deduplication_id, mark, group_id, _widened(checkpoint), body, unfit, checkpoint, late)
+    return Event(deduplication_id, mark, group_id, widened(checkpoint), body, unfit, checkpoint, late)
 
 
 def _missing(event_id: str, checkpoint: str) -> str:
@@ -104,7 +104,8 @@ def _without_image(view: Any) -> str:
     return "no new image: the stream's view has to be NEW_IMAGE or NEW_AND_OLD_IMAGES"
 
 
-def _widened(checkpoint: str) -> str:
+def widened(checkpoint: str) -> str:
+    """Return a sequence number as messages carry it: 40 digits, so that texts compare as numbers do."""
     return checkpoint.zfill(_SEQUENCE_NUMBER_DIGITS) if checkpoint else ""
 
 

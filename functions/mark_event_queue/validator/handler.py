@@ -23,7 +23,7 @@ rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Validate the batch of an execution's input; answer with its lanes and what is withheld."""
-    answer = validate(event["batch"]["events"], event["clients"], contract, rejected_events.hold_marks)
+    answer = validate(event["batch"], event["clients"], contract, rejected_events.hold_marks)
     for entry in answer["withheld"]:
         logger.warning("withheld", event_id=entry["MessageDeduplicationId"], violations=violations_of(entry))
     metrics.add_metric("EventsRejected", MetricUnit.Count, answer["counts"]["rejected"])

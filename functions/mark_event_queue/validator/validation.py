@@ -10,21 +10,23 @@ from mark_event_queue.domain.lanes import Entry, entry_of, plan
 
 
 def validate(
-    events: Sequence[Mapping[str, str]],
+    batch: Mapping[str, Any],
     clients: Sequence[Mapping[str, Any]],
     contract: Contract,
     hold_marks: bool,
 ) -> dict[str, Any]:
-    """Return `{lanes, withheld, counts}` for the events of a batch.
+    """Return `{lanes, withheld, counts, forgotten}` for a batch, `{events}`, or `{events, forgotten}` with no events.
 
     Withheld are the events that break the contract, each with its violations, and, where marks are
     held, what follows one in its mark. Of the violations of an event all are told, unless that leaves
-    the states of the execution no room beside the clients; then the first.
+    the states of the execution no room beside the clients; then the first. Of marks to forget the lanes
+    carry the notices.
     """
-    going: list[Entry] = []
+    forgotten = batch.get("forgotten", [])
+    going: list[Entry] = [entry_of(one) for one in forgotten if one["tells"]]
     withheld: list[tuple[Mapping[str, str], Sequence[Violation]]] = []
     stuck: set[str] = set()
-    for event in events:
+    for event in batch["events"]:
         violations = _judge(event, contract)
         if violations or event["groupId"] in stuck:
             withheld.append((event, violations))
@@ -36,7 +38,12 @@ def validate(
     answer = {
         "lanes": plan(going),
         "withheld": [_withheld(event, violations) for event, violations in withheld],
-        "counts": {"valid": len(going), "rejected": rejected, "behind": len(withheld) - rejected},
+        "counts": {
+            "valid": len(batch["events"]) - len(withheld),
+            "rejected": rejected,
+            "behind": len(withheld) - rejected,
+        },
+        "forgotten": [{"groupId": one["groupId"], "createTimes": one["createTimes"]} for one in forgotten],
     }
     if rejected and len(json.dumps(answer)) > budget(clients):
         answer["withheld"] = [_withheld(event, violations[:1]) for event, violations in withheld]

@@ -1,0 +1,1 @@
+"""The forgetting function: deletes what waits of events that the producer removed."""
