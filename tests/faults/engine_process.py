@@ -1,9 +1,12 @@
-"""The local engine with faults on order: refused entries, a table that takes no writes, a forgotten window.
+"""The local engine with faults on order: failed calls, refused entries, killed functions, a forgotten window.
 
 MiniStack never refuses an entry and never tires of writing, so these faults stand between the
 application and the engine. The files of a folder join it to the tests:
 
-- orders.json, which the tests write, says what is to go wrong;
+- orders.json, which the tests write, says what is to go wrong: faults of a `kind`, each at one `target` (a
+  queue, a table, a function, a state machine), the next `times` or until it is taken back;
+- met.txt says which faults met something: the name of a fault to a line, written when it first fails a call, and
+  never again however many calls it fails;
 - progress.json says how many records the converter has handled, and how many executions run, also
   stopped ones whose last step goes on;
 - windows.txt says when the queues forgot what they had had, a time in milliseconds to a line;
@@ -14,12 +17,17 @@ What waits here waits a twentieth of its time.
 
 import json
 import os
+import signal
 import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 import ministack.app
+from ministack.core.lambda_runtime import Worker
 from ministack.core.responses import error_response_json
 from ministack.services import dynamodb, lambda_svc, sqs, stepfunctions
 
@@ -29,17 +37,49 @@ FOLDER = Path(os.environ["FAULTS"])
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 PACE = 0.05
 
-_send_message, _delete_queue, _handle_dynamodb = sqs._act_send_message, sqs._act_delete_queue, dynamodb.handle_request
+_send_message, _send_message_batch, _delete_queue = (
+    sqs._act_send_message,
+    sqs._act_send_message_batch,
+    sqs._act_delete_queue,
+)
+_handle_dynamodb, _call_lambda = dynamodb.handle_request, stepfunctions._call_lambda
+_start_sync_execution = stepfunctions._start_sync_execution
+_invoke = Worker.invoke
 _poll = lambda_svc._poll_dynamodb_streams
-_queues, _progress = Lock(), Lock()
-_past_windows = {0}
+_queues, _progress, _meetings = Lock(), Lock(), Lock()
+_met: Counter[int] = Counter()
+_past_windows: set[int] = set()
+_accepted: set[tuple[str, str]] = set()
+_forgotten: set[tuple[str, str]] = set()
 _running = 0
 
 
-def orders() -> dict[str, Any]:
-    """What faults are ordered at the moment."""
-    ordered: dict[str, Any] = json.loads((FOLDER / "orders.json").read_text())
-    return ordered
+def orders(kind: str, target: str) -> list[dict[str, Any]]:
+    """What faults of a kind are ordered at a target, at the moment, and have not happened as often as they are to."""
+    ordered = json.loads((FOLDER / "orders.json").read_text())
+    return [
+        one
+        for one in ordered
+        if (one["kind"], one["target"]) == (kind, target)
+        and (one["times"] is None or _met[one["number"]] < one["times"])
+    ]
+
+
+def meets(kind: str, target: str, ids: Iterable[Any] = ()) -> bool:
+    """Whether a fault that is ordered meets what happens now; a call meets one fault, and one with ids just these."""
+    with _meetings:
+        met = next((one for one in orders(kind, target) if not one["ids"] or set(one["ids"]) & set(ids)), None)
+        if met:
+            _met[met["number"]] += 1
+            if _met[met["number"]] == 1:
+                tell_met(met["name"])
+        return met is not None
+
+
+def tell_met(name: str) -> None:
+    """Write down that a fault has met something."""
+    with (FOLDER / "met.txt").open("a") as file:
+        file.write(f"{name}\n")
 
 
 def tell_progress(started: int = 0) -> None:
@@ -60,21 +100,56 @@ def forget_window() -> None:
         windows.write(f"{int(time.time() * 1000)}\n")
     for queue in list(sqs._queues.values()):
         queue["dedup_cache"] = {}
+    _forgotten.update(_accepted)
     time.sleep(0.002)
 
 
 def send_message(data: dict[str, Any], url: str) -> Any:
     """Send, unless the queue is to refuse the event or its group; begin a new window when told to."""
     with _queues:
-        ordered = orders()
-        if ordered["window"] not in _past_windows:
-            _past_windows.add(ordered["window"])
-            forget_window()
-        queue_name = data.get("QueueUrl", url).rsplit("/", 1)[-1]
-        refused = set(ordered["refused"].get(queue_name, []))
-        if {data.get("MessageGroupId"), data.get("MessageDeduplicationId")} & refused:
+        for window in orders("window", ""):
+            if window["number"] not in _past_windows:
+                _past_windows.add(window["number"])
+                forget_window()
+        queue_name = name_of_queue(data, url)
+        ids = data.get("MessageGroupId"), data.get("MessageDeduplicationId")
+        if meets("entry", queue_name, ids):
             raise sqs._Err("InternalError", "ordered", 500)
-        return _send_message(data, url)
+        try:
+            answer = _send_message(data, url)
+        except sqs._Err as error:
+            meet_closed(queue_name, error)
+            raise
+        sent = queue_name, str(data.get("MessageDeduplicationId"))
+        if sent in _forgotten:
+            _forgotten.discard(sent)
+            meets("window", "")
+        _accepted.add(sent)
+        return answer
+
+
+def send_message_batch(data: dict[str, Any], url: str) -> Any:
+    """Send a batch, unless the call is to fail as a whole."""
+    queue_name = name_of_queue(data, url)
+    if meets("throttled call", queue_name):
+        raise sqs._Err("RequestThrottledException", "ordered")
+    if meets("failed call", queue_name):
+        raise sqs._Err("SqsException", "ordered (Service: Sqs, Status Code: 500)", 500)
+    try:
+        return _send_message_batch(data, url)
+    except sqs._Err as error:
+        meet_closed(queue_name, error)
+        raise
+
+
+def name_of_queue(data: dict[str, Any], url: str) -> str:
+    """Return the name of the queue that a call is for."""
+    return str(data.get("QueueUrl", url)).rsplit("/", 1)[-1]
+
+
+def meet_closed(queue_name: str, error: Exception) -> None:
+    """Note that a call has met a queue that is gone, or one that nobody may write to."""
+    meets("access taken" if "AccessDenied" in str(vars(error)) else "queue deleted", queue_name)
 
 
 def delete_queue(data: dict[str, Any], url: str) -> Any:
@@ -89,11 +164,59 @@ def delete_queue(data: dict[str, Any], url: str) -> Any:
 
 
 async def handle_dynamodb(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:
-    """Handle a call, unless it writes to the table that is to take no writes."""
+    """Handle a call, unless it is a write that the table is to refuse, or the state machine's read."""
     action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
-    if action in WRITES and orders()["unwritable"].encode() in body:
+    if action in WRITES and any(meets("write", table) for table in tables_in(body)):
         return error_response_json("InternalServerError", "ordered", 500)
+    if b"pk = :recipients" in body and any(meets("read", table) for table in tables_in(body)):
+        return error_response_json("InternalServerErrorException", "ordered", 500)
     return await _handle_dynamodb(method, path, headers, body, query)
+
+
+def tables_in(body: bytes) -> set[str]:
+    """Return the tables that a call is about, of those of which faults are ordered."""
+    ordered = json.loads((FOLDER / "orders.json").read_text())
+    return {one["target"] for one in ordered if one["kind"] in {"write", "read"} and one["target"].encode() in body}
+
+
+def call_lambda(function: str, event: Any) -> Any:
+    """Invoke a function for a state machine, unless the call is to be throttled."""
+    if meets("throttled function", function.split(":function:")[-1].split(":")[0]):
+        raise stepfunctions._ExecutionError("Lambda.TooManyRequestsException", "ordered")
+    return _call_lambda(function, event)
+
+
+def start_sync_execution(data: dict[str, Any]) -> Any:
+    """Run an execution, unless it is not to be started, or nobody is to learn how it ended."""
+    if meets("execution not started", data["stateMachineArn"]):
+        return error_response_json("ServiceUnavailable", "ordered", 503)
+    answer = _start_sync_execution(data)
+    if meets("answer lost", data["stateMachineArn"]):
+        return error_response_json("InternalFailure", "ordered", 500)
+    return answer
+
+
+def invoke(worker: Any, *call: Any, **more: Any) -> Any:
+    """Invoke a function, and kill its process meanwhile if that is ordered; note it if anybody has killed it."""
+    process, kills = worker._proc, orders("kill", worker.func_name)
+    is_warm = process is not None and process.poll() is None
+    timers = [Timer(one["after"], kill, [process]) for one in kills[:1] if is_warm]
+    for timer in timers:
+        timer.start()
+    answer = _invoke(worker, *call, **more)
+    for timer in timers:
+        timer.cancel()
+    # What ends in any other way leaves an answer, or had its time; one that is idle when it is killed says nothing.
+    if is_warm and answer.get("error") in {"Worker process died", "[Errno 32] Broken pipe"}:
+        if not meets("kill", worker.func_name):
+            tell_met(worker.func_name)
+    return answer
+
+
+def kill(process: Any) -> None:
+    """Kill a process that runs a function."""
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)
 
 
 def run_execution(execution_arn: str) -> None:
@@ -119,7 +242,14 @@ if __name__ == "__main__":
     stepfunctions._SFN_WAIT_SCALE = PACE
     lambda_svc._poll_dynamodb_streams = poll_streams
     lambda_svc._ESM_BACKOFF_SECONDS *= PACE
+    stepfunctions._call_lambda = call_lambda
+    stepfunctions._start_sync_execution = start_sync_execution
+    Worker.invoke = invoke
     sqs._act_send_message = send_message
-    sqs._HANDLERS |= {"SendMessage": send_message, "DeleteQueue": delete_queue}
+    sqs._HANDLERS |= {
+        "SendMessage": send_message,
+        "SendMessageBatch": send_message_batch,
+        "DeleteQueue": delete_queue,
+    }
     dynamodb.handle_request = handle_dynamodb
     ministack.app.main()
