@@ -169,16 +169,14 @@ class World:
         draft.replace(self.folder / "orders.json")
 
     def fail_next(self, kind: str, where: str, times: int, after: float = 0) -> None:
-        """Have the next calls of a kind fail, or functions die so many seconds after they were called."""
-        if where in self.session.queues:
-            target, name = self._queue_name(where), f"{kind} to a queue"
-        elif where in self.functions:
-            target, name = self.functions[where], kind if kind != "kill" else self._killed(where)
+        """Have the next calls of a kind fail, or a function die so many seconds after it was called."""
+        if where in self.functions:
+            target, name = self.functions[where], self._killed(where) if kind == "kill" else kind
+        elif where in self.session.queues:
+            target, name = self._queue_name(where), {"entry": "failed entry"}.get(kind, kind)
         else:
-            target, name = self._table if where == "table" else self.session.outputs["StateMachineArn"], kind
-        self.order(
-            kind, target, name.replace("entry", "entry failed").replace("read", "failed read"), times=times, after=after
-        )
+            target, name = {"table": self._table, "machine": self.session.outputs["StateMachineArn"]}[where], kind
+        self.order(kind, target, name, times=times, after=after)
 
     def refuse_marks(self, client: str, marks: Sequence[str]) -> None:
         """Have a client's queue refuse the events of these marks, and no others."""
