@@ -109,7 +109,7 @@ def send_message(data: dict[str, Any], url: str) -> Any:
                 forget_window()
         queue_name = name_of_queue(data, url)
         ids = data.get("MessageGroupId"), data.get("MessageDeduplicationId")
-        if meets("entry", queue_name, ids):
+        if meets("failed entry", queue_name, ids):
             raise sqs._Err("InternalError", "ordered", 500)
         try:
             answer = _send_message(data, url)
@@ -163,9 +163,9 @@ async def handle_dynamodb(method: str, path: str, headers: dict[str, str], body:
     """Handle a call, unless it is a write that the table is to refuse, or the state machine's read."""
     text = body.decode() if isinstance(body, bytes) else body  # the state machine's own calls have text
     action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
-    if action in WRITES and any(meets("write", table) for table in tables_in(text)):
+    if action in WRITES and any(meets("failed write", table) for table in tables_in(text)):
         return error_response_json("InternalServerError", "ordered", 500)
-    if "pk = :recipients" in text and any(meets("read", table) for table in tables_in(text)):
+    if "pk = :recipients" in text and any(meets("failed read", table) for table in tables_in(text)):
         return error_response_json("InternalServerErrorException", "ordered", 500)
     return await _handle_dynamodb(method, path, headers, body, query)
 
@@ -173,7 +173,9 @@ async def handle_dynamodb(method: str, path: str, headers: dict[str, str], body:
 def tables_in(text: str) -> set[str]:
     """Return the tables that a call is about, of those of which faults are ordered."""
     ordered = json.loads((FOLDER / "orders.json").read_text())
-    return {one["target"] for one in ordered if one["kind"] in {"write", "read"} and one["target"] in text}
+    return {
+        one["target"] for one in ordered if one["kind"] in {"failed write", "failed read"} and one["target"] in text
+    }
 
 
 def call_lambda(function: str, event: Any) -> Any:

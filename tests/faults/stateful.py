@@ -27,14 +27,14 @@ DRAWN: dict[str, Callable[[Chance], Any]] = {
     "numbers": lambda chance: chance.sample(range(8), chance.randint(1, 8)),
     "few": lambda chance: chance.sample(range(8), chance.randint(0, 3)),
     "each": lambda chance: chance.randint(1, 6),
-    "places": lambda chance: chance.sample(range(48), chance.randint(1, 5)),
+    "places": lambda chance: chance.sample(range(48), chance.randint(2, 6)),
     "status": lambda chance: chance.choice([MENDABLE, HOPELESS]),
     "number": lambda chance: chance.randrange(8),
     "at_once": lambda chance: chance.randint(1, 2),
     "after": lambda chance: round(chance.uniform(0, 0.3), 3),
     "passing": lambda chance: [
-        (*fault, chance.randint(1, 4), round(chance.uniform(0, 0.05), 3))
-        for fault in chance.sample(PASSING, chance.randint(0, 3))
+        (*fault, chance.choice([1, 1, 1, 2, 4]), round(chance.uniform(0, 0.05), 3))
+        for fault in chance.sample(PASSING, chance.randint(2, 6))
     ],
     "yes": lambda chance: chance.random() < 0.5,
 }

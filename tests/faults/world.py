@@ -49,18 +49,18 @@ HOPELESS = "SOLD"
 CLIENTS = ("Insurer", "Police")
 FUNCTIONS = ("Converter", "Validator", "Gate", "Select", "Park", "Redrive", "Release")
 PASSING = (
-    *(
-        (kind, name)
-        for kind in ("throttled call", "failed call", "entry")
-        for name in (*CLIENTS, "original", "fan-out")
-    ),
+    *((kind, name) for kind in ("throttled call", "failed call", "failed entry") for name in (*CLIENTS, "fan-out")),
     *(("throttled function", name) for name in FUNCTIONS if name != "Converter"),
     *((kind, "machine") for kind in ("execution not started", "answer lost")),
-    *((kind, "table") for kind in ("write", "read")),
+    *((kind, "table") for kind in ("failed write", "failed read")),
     ("kill", "Converter"),
     ("kill", "Validator"),
 )
-"""Faults that pass of themselves: the next calls of a kind fail. Of each its kind, and where it is."""
+"""Faults that pass of themselves: the next calls of a kind fail. Of each its kind, and where it is.
+
+The queue of the original client is left alone: the engine takes a function's session for its role, so that the
+queue's policy would refuse a redrive there.
+"""
 _DENY_ALL = json.dumps(
     {
         "Version": "2012-10-17",
@@ -173,7 +173,7 @@ class World:
         if where in self.functions:
             target, name = self.functions[where], self._killed(where) if kind == "kill" else kind
         elif where in self.session.queues:
-            target, name = self._queue_name(where), {"entry": "failed entry"}.get(kind, kind)
+            target, name = self._queue_name(where), kind
         else:
             target, name = {"table": self._table, "machine": self.session.outputs["StateMachineArn"]}[where], kind
         self.order(kind, target, name, times=times, after=after)
@@ -187,9 +187,9 @@ class World:
         self._refuse(client, [item["eventId"]["S"] for item in items])
 
     def _refuse(self, client: str, ids: list[str]) -> None:
-        self.take_back("entry", target=self._queue_name(client))
+        self.take_back("failed entry", target=self._queue_name(client))
         if ids:
-            self.order("entry", self._queue_name(client), "entries refused", ids=ids)
+            self.order("failed entry", self._queue_name(client), "entries refused", ids=ids)
 
     def delete_queue(self, client: str) -> None:
         """Delete a client's queue; what it held is read first, and what came meanwhile is read afterwards."""
@@ -215,7 +215,7 @@ class World:
             self._sqs.create_queue(QueueName=url.rsplit("/", 1)[-1], Attributes=self.queue_settings[client])
             self.closed.discard(client)
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": self.queue_settings[client]["Policy"]})
-        self.take_back("entry", "queue deleted", "access taken", target=self._queue_name(client))
+        self.take_back("failed entry", "queue deleted", "access taken", target=self._queue_name(client))
 
     def forget_window(self) -> None:
         """Let five minutes pass for the queues, in which they forget what they have had."""
@@ -223,11 +223,11 @@ class World:
 
     def refuse_writes(self) -> None:
         """Have the table of what waits refuse every write."""
-        self.order("write", self._table, "table refuses writes")
+        self.order("failed write", self._table, "table refuses writes")
 
     def allow_writes(self) -> None:
         """Have the table of what waits take writes again."""
-        self.take_back("write")
+        self.take_back("failed write")
 
     def kill(self, function: str) -> None:
         """Kill the processes that run a function, whatever they are doing."""
@@ -281,12 +281,12 @@ class World:
         """Wait until what was put before the latest step was handled, but not for long: a fault may hold it up."""
         wanted, self.written_before = self.written_before, self.written
         with suppress(TimeoutError):
-            until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=1)
+            until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=0.4)
 
     def let_handle(self) -> None:
         """Wait until everything that was put was handled, and a fault has met it, but not for ever."""
         with suppress(TimeoutError):
-            until(self._is_handled, "the stream to be handled", seconds=5)
+            until(self._is_handled, "the stream to be handled", seconds=3)
 
     def send(self, items: list[Item]) -> None:
         """Put events into the table and wait until the stack is quiet again."""
