@@ -12,7 +12,7 @@ application and the engine. The files of a folder join it to the tests:
 - windows.txt says when the queues forgot what they had had, a time in milliseconds to a line;
 - left.jsonl holds what was in a deleted queue.
 
-What waits here waits a twentieth of its time.
+What waits here waits a twentieth of its time: states before they try again, and functions before they do.
 """
 
 import json
@@ -36,6 +36,10 @@ from local.engine_process import mend
 FOLDER = Path(os.environ["FAULTS"])
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 PACE = 0.05
+PACED_SLEEP = f"""import time
+_sleep = time.sleep
+time.sleep = lambda seconds: _sleep(seconds * {PACE})
+"""
 
 _send_message, _send_message_batch, _delete_queue = (
     sqs._act_send_message,
@@ -173,9 +177,8 @@ async def handle_dynamodb(method: str, path: str, headers: dict[str, str], body:
 def tables_in(text: str) -> set[str]:
     """Return the tables that a call is about, of those of which faults are ordered."""
     ordered = json.loads((FOLDER / "orders.json").read_text())
-    return {
-        one["target"] for one in ordered if one["kind"] in {"failed write", "failed read"} and one["target"] in text
-    }
+    targets = {one["target"] for one in ordered if one["kind"] in {"failed write", "failed read"}}
+    return {target for target in targets if target in text}
 
 
 def call_lambda(function: str, event: Any) -> Any:
@@ -212,6 +215,13 @@ def invoke(worker: Any, *call: Any, **more: Any) -> Any:
     return answer
 
 
+def spawn(worker: Any) -> None:
+    """Start a function's process, which sleeps a twentieth of its time: Python imports sitecustomize by itself."""
+    settings = worker.config.get("Environment", {}).get("Variables", {})
+    worker.config = worker.config | {"Environment": {"Variables": settings | {"PYTHONPATH": str(FOLDER)}}}
+    _spawn(worker)
+
+
 def kill(process: Any) -> None:
     """Kill a process that runs a function."""
     with suppress(ProcessLookupError):
@@ -243,6 +253,9 @@ if __name__ == "__main__":
     lambda_svc._ESM_BACKOFF_SECONDS *= PACE
     stepfunctions._call_lambda = call_lambda
     stepfunctions._start_sync_execution = start_sync_execution
+    (FOLDER / "sitecustomize.py").write_text(PACED_SLEEP)
+    _spawn = Worker._spawn
+    Worker._spawn = spawn
     Worker.invoke = invoke
     sqs._act_send_message = send_message
     sqs._HANDLERS |= {

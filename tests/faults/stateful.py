@@ -28,6 +28,7 @@ DRAWN: dict[str, Callable[[Chance], Any]] = {
     "few": lambda chance: chance.sample(range(8), chance.randint(0, 3)),
     "each": lambda chance: chance.randint(1, 6),
     "places": lambda chance: chance.sample(range(48), chance.randint(2, 6)),
+    "calls": lambda chance: chance.randint(4, 24),
     "status": lambda chance: chance.choice([MENDABLE, HOPELESS]),
     "number": lambda chance: chance.randrange(8),
     "at_once": lambda chance: chance.randint(1, 2),
@@ -160,14 +161,10 @@ class History:
         self.world.fail_next("kill", "Converter", 1, after)
         self.arrive(self.next_events(numbers, each), passing)
 
-    def table_refuses_writes(self, numbers: list[int], each: int, passing: Passing) -> None:
-        """Nothing can be parked from here on, while events arrive."""
-        self.world.refuse_writes()
+    def table_refuses_writes(self, numbers: list[int], each: int, calls: int, passing: Passing) -> None:
+        """For so many calls nothing can be parked, held or let go, while events arrive."""
+        self.world.fail_next("failed write", "table", calls)
         self.arrive(self.next_events(numbers, each), passing)
-
-    def table_takes_writes(self) -> None:
-        """What has to be parked can be."""
-        self.world.allow_writes()
 
     def records_come_twice(self, yes: bool) -> None:
         """The whole history of the marks comes again, perhaps when the queues have forgotten it."""

@@ -396,7 +396,8 @@ class World:
         """After everything was mended, released and redriven: every client has everything but what was given up."""
         self.check()
         held = {recipient: dict(events) for recipient, events in self._held().items()}
-        assert not held, f"still held: {held}"
+        reasons = {recipient: inspection.reasons(self.session.engine, self._table, recipient) for recipient in held}
+        assert not held, f"still held, because of {reasons}: {held}"
 
     def _demand_clean(self) -> None:
         assert self.tally.clean, "\n".join([str(self.tally), *self.tally.problems])
