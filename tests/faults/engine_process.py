@@ -23,10 +23,11 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Lock, Timer, local
 from typing import Any
 
 import ministack.app
+from ministack.core import lambda_runtime
 from ministack.core.lambda_runtime import Worker
 from ministack.core.responses import error_response_json
 from ministack.services import dynamodb, lambda_svc, sqs, stepfunctions
@@ -48,7 +49,8 @@ _send_message, _send_message_batch, _delete_queue = (
 )
 _handle_dynamodb, _call_lambda = dynamodb.handle_request, stepfunctions._call_lambda
 _start_sync_execution = stepfunctions._start_sync_execution
-_invoke = Worker.invoke
+_invoke, _end, _wait_for_end = Worker.invoke, lambda_runtime._signal, lambda_runtime._collect
+_invocation = local()
 _poll = lambda_svc._poll_dynamodb_streams
 _queues, _progress, _meetings = Lock(), Lock(), Lock()
 _met: Counter[int] = Counter()
@@ -203,16 +205,33 @@ def invoke(worker: Any, *call: Any, **more: Any) -> Any:
     process, kills = worker._proc, orders("kill", worker.func_name)
     is_warm = process is not None and process.poll() is None
     timers = [Timer(one["after"], kill, [process]) for one in kills[:1] if is_warm]
+    _invocation.over, _invocation.kept = time.monotonic() + worker.config.get("Timeout", 30), None
     for timer in timers:
         timer.start()
     answer = _invoke(worker, *call, **more)
     for timer in timers:
         timer.cancel()
+    _invocation.over = 0
     # What ends in any other way leaves an answer, or had its time; one that is idle when it is killed says nothing.
-    has_died = is_warm and answer.get("error") in {"Worker process died", "[Errno 32] Broken pipe"}
-    if has_died and not meets("kill", worker.func_name):
+    has_died = answer.get("error") in {"Worker process died", "[Errno 32] Broken pipe"}
+    if is_warm and has_died and not meets("kill", worker.func_name):
         tell_met(worker.func_name)
+    worker._proc = worker._proc or (None if has_died else _invocation.kept)
     return answer
+
+
+def end(process: Any) -> None:
+    """End a process whose time is up; keep one that has only raised an error, as AWS does and MiniStack does not."""
+    if time.monotonic() < getattr(_invocation, "over", 0) and process.poll() is None:
+        _invocation.kept = process
+    else:
+        _end(process)
+
+
+def wait_for_end(process: Any, deadline: float) -> None:
+    """Wait for a process that is to end."""
+    if process is not getattr(_invocation, "kept", None):
+        _wait_for_end(process, deadline)
 
 
 def spawn(worker: Any) -> None:
@@ -257,6 +276,7 @@ if __name__ == "__main__":
     _spawn = Worker._spawn
     Worker._spawn = spawn
     Worker.invoke = invoke
+    lambda_runtime._signal, lambda_runtime._collect = end, wait_for_end
     sqs._act_send_message = send_message
     sqs._HANDLERS |= {
         "SendMessage": send_message,

@@ -53,8 +53,7 @@ PASSING = (
     *(("throttled function", name) for name in FUNCTIONS if name != "Converter"),
     *((kind, "machine") for kind in ("execution not started", "answer lost")),
     *((kind, "table") for kind in ("failed write", "failed read")),
-    ("kill", "Converter"),
-    ("kill", "Validator"),
+    *(("kill", name) for name in ("Validator", "Park")),
 )
 """Faults that pass of themselves: the next calls of a kind fail. Of each its kind, and where it is.
 
