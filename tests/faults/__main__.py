@@ -31,6 +31,7 @@ def main() -> int:
                 print(f"history {number}: {world.tally}", flush=True)
                 number += 1
         finally:
+            world.count_faults()
             print(world.tally, flush=True)
     return 0
 

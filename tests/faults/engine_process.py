@@ -1,25 +1,34 @@
-"""The local engine with faults on order: refused entries, a table that takes no writes, a forgotten window.
+"""The local engine with faults on order: failed calls, refused entries, killed functions, a forgotten window.
 
 MiniStack never refuses an entry and never tires of writing, so these faults stand between the
 application and the engine. The files of a folder join it to the tests:
 
-- orders.json, which the tests write, says what is to go wrong;
+- orders.json, which the tests write, says what is to go wrong: faults of a `kind`, each at one `target` (a
+  queue, a table, a function, a state machine), the next `times` or until it is taken back;
+- met.txt says which faults met something: the name of a fault to a line, written when it first fails a call, and
+  never again however many calls it fails;
 - progress.json says how many records the converter has handled, and how many executions run, also
   stopped ones whose last step goes on;
 - windows.txt says when the queues forgot what they had had, a time in milliseconds to a line;
 - left.jsonl holds what was in a deleted queue.
 
-What waits here waits a twentieth of its time.
+What waits here waits a twentieth of its time: states before they try again, and functions before they do.
 """
 
 import json
 import os
+import signal
 import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer, local
 from typing import Any
 
 import ministack.app
+from ministack.core import lambda_runtime
+from ministack.core.lambda_runtime import Worker
 from ministack.core.responses import error_response_json
 from ministack.services import dynamodb, lambda_svc, sqs, stepfunctions
 
@@ -28,18 +37,51 @@ from local.engine_process import mend
 FOLDER = Path(os.environ["FAULTS"])
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 PACE = 0.05
+PACED_SLEEP = f"""import time
+_sleep = time.sleep
+time.sleep = lambda seconds: _sleep(seconds * {PACE})
+"""
 
-_send_message, _delete_queue, _handle_dynamodb = sqs._act_send_message, sqs._act_delete_queue, dynamodb.handle_request
+_send_message, _send_message_batch, _delete_queue = (
+    sqs._act_send_message,
+    sqs._act_send_message_batch,
+    sqs._act_delete_queue,
+)
+_handle_dynamodb, _call_lambda = dynamodb.handle_request, stepfunctions._call_lambda
+_start_sync_execution = stepfunctions._start_sync_execution
+_invoke, _end, _wait_for_end = Worker.invoke, lambda_runtime._signal, lambda_runtime._collect
+_invocation = local()
 _poll = lambda_svc._poll_dynamodb_streams
-_queues, _progress = Lock(), Lock()
-_past_windows = {0}
+_queues, _progress, _meetings = Lock(), Lock(), Lock()
+_met: Counter[int] = Counter()
+_past_windows: set[int] = set()
+_accepted: set[tuple[str, str]] = set()
+_forgotten: set[tuple[str, str]] = set()
 _running = 0
 
 
-def orders() -> dict[str, Any]:
-    """What faults are ordered at the moment."""
-    ordered: dict[str, Any] = json.loads((FOLDER / "orders.json").read_text())
-    return ordered
+def orders(kind: str, target: str) -> list[dict[str, Any]]:
+    """What faults of a kind are ordered at a target, at the moment, and have not happened as often as they are to."""
+    ordered = json.loads((FOLDER / "orders.json").read_text())
+    here = [one for one in ordered if (one["kind"], one["target"]) == (kind, target)]
+    return [one for one in here if one["times"] is None or _met[one["number"]] < one["times"]]
+
+
+def meets(kind: str, target: str, ids: Iterable[Any] = ()) -> bool:
+    """Whether a fault that is ordered meets what happens now; a call meets one fault, and one with ids just these."""
+    with _meetings:
+        met = next((one for one in orders(kind, target) if not one["ids"] or set(one["ids"]) & set(ids)), None)
+        if met:
+            _met[met["number"]] += 1
+            if _met[met["number"]] == 1:
+                tell_met(met["name"])
+        return met is not None
+
+
+def tell_met(name: str) -> None:
+    """Write down that a fault has met something."""
+    with (FOLDER / "met.txt").open("a") as file:
+        file.write(f"{name}\n")
 
 
 def tell_progress(started: int = 0) -> None:
@@ -60,21 +102,56 @@ def forget_window() -> None:
         windows.write(f"{int(time.time() * 1000)}\n")
     for queue in list(sqs._queues.values()):
         queue["dedup_cache"] = {}
+    _forgotten.update(_accepted)
     time.sleep(0.002)
 
 
 def send_message(data: dict[str, Any], url: str) -> Any:
     """Send, unless the queue is to refuse the event or its group; begin a new window when told to."""
     with _queues:
-        ordered = orders()
-        if ordered["window"] not in _past_windows:
-            _past_windows.add(ordered["window"])
-            forget_window()
-        queue_name = data.get("QueueUrl", url).rsplit("/", 1)[-1]
-        refused = set(ordered["refused"].get(queue_name, []))
-        if {data.get("MessageGroupId"), data.get("MessageDeduplicationId")} & refused:
+        for window in orders("window", ""):
+            if window["number"] not in _past_windows:
+                _past_windows.add(window["number"])
+                forget_window()
+        queue_name = name_of_queue(data, url)
+        ids = data.get("MessageGroupId"), data.get("MessageDeduplicationId")
+        if meets("failed entry", queue_name, ids):
             raise sqs._Err("InternalError", "ordered", 500)
-        return _send_message(data, url)
+        try:
+            answer = _send_message(data, url)
+        except sqs._Err as error:
+            meet_closed(queue_name, error)
+            raise
+        sent = queue_name, str(data.get("MessageDeduplicationId"))
+        if sent in _forgotten:
+            _forgotten.discard(sent)
+            meets("window", "")
+        _accepted.add(sent)
+        return answer
+
+
+def send_message_batch(data: dict[str, Any], url: str) -> Any:
+    """Send a batch, unless the call is to fail as a whole."""
+    queue_name = name_of_queue(data, url)
+    if meets("throttled call", queue_name):
+        raise sqs._Err("RequestThrottledException", "ordered")
+    if meets("failed call", queue_name):
+        raise sqs._Err("SqsException", "ordered (Service: Sqs, Status Code: 500)", 500)
+    try:
+        return _send_message_batch(data, url)
+    except sqs._Err as error:
+        meet_closed(queue_name, error)
+        raise
+
+
+def name_of_queue(data: dict[str, Any], url: str) -> str:
+    """Return the name of the queue that a call is for."""
+    return str(data.get("QueueUrl", url)).rsplit("/", 1)[-1]
+
+
+def meet_closed(queue_name: str, error: Exception) -> None:
+    """Note that a call has met a queue that is gone, or one that nobody may write to."""
+    meets("access taken" if "AccessDenied" in str(vars(error)) else "queue deleted", queue_name)
 
 
 def delete_queue(data: dict[str, Any], url: str) -> Any:
@@ -88,12 +165,86 @@ def delete_queue(data: dict[str, Any], url: str) -> Any:
         return _delete_queue(data, url)
 
 
-async def handle_dynamodb(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:
-    """Handle a call, unless it writes to the table that is to take no writes."""
+async def handle_dynamodb(method: str, path: str, headers: dict[str, str], body: Any, query: dict[str, Any]) -> Any:
+    """Handle a call, unless it is a write that the table is to refuse, or the state machine's read."""
+    text = body.decode() if isinstance(body, bytes) else body  # the state machine's own calls have text
     action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
-    if action in WRITES and orders()["unwritable"].encode() in body:
+    if action in WRITES and any(meets("failed write", table) for table in tables_in(text)):
         return error_response_json("InternalServerError", "ordered", 500)
+    if "pk = :recipients" in text and any(meets("failed read", table) for table in tables_in(text)):
+        return error_response_json("InternalServerErrorException", "ordered", 500)
     return await _handle_dynamodb(method, path, headers, body, query)
+
+
+def tables_in(text: str) -> set[str]:
+    """Return the tables that a call is about, of those of which faults are ordered."""
+    ordered = json.loads((FOLDER / "orders.json").read_text())
+    targets = {one["target"] for one in ordered if one["kind"] in {"failed write", "failed read"}}
+    return {target for target in targets if target in text}
+
+
+def call_lambda(function: str, event: Any) -> Any:
+    """Invoke a function for a state machine, unless the call is to be throttled."""
+    if meets("throttled function", function.rpartition(":function:")[2].partition(":")[0]):
+        raise stepfunctions._ExecutionError("Lambda.TooManyRequestsException", "ordered")
+    return _call_lambda(function, event)
+
+
+def start_sync_execution(data: dict[str, Any]) -> Any:
+    """Run an execution, unless it is not to be started, or nobody is to learn how it ended."""
+    if meets("execution not started", data["stateMachineArn"]):
+        return error_response_json("ServiceUnavailable", "ordered", 503)
+    answer = _start_sync_execution(data)
+    if meets("answer lost", data["stateMachineArn"]):
+        return error_response_json("InternalFailure", "ordered", 500)
+    return answer
+
+
+def invoke(worker: Any, *call: Any, **more: Any) -> Any:
+    """Invoke a function, and kill its process meanwhile if that is ordered; note it if anybody has killed it."""
+    process, kills = worker._proc, orders("kill", worker.func_name)
+    is_warm = process is not None and process.poll() is None
+    timers = [Timer(one["after"], kill, [process]) for one in kills[:1] if is_warm]
+    _invocation.over, _invocation.kept = time.monotonic() + worker.config.get("Timeout", 30), None
+    for timer in timers:
+        timer.start()
+    answer = _invoke(worker, *call, **more)
+    for timer in timers:
+        timer.cancel()
+    _invocation.over = 0
+    # What ends in any other way leaves an answer, or had its time; one that is idle when it is killed says nothing.
+    has_died = answer.get("error") in {"Worker process died", "[Errno 32] Broken pipe"}
+    if is_warm and has_died and not meets("kill", worker.func_name):
+        tell_met(worker.func_name)
+    worker._proc = worker._proc or (None if has_died else _invocation.kept)
+    return answer
+
+
+def end(process: Any) -> None:
+    """End a process whose time is up; keep one that has only raised an error, as AWS does and MiniStack does not."""
+    if time.monotonic() < getattr(_invocation, "over", 0) and process.poll() is None:
+        _invocation.kept = process
+    else:
+        _end(process)
+
+
+def wait_for_end(process: Any, deadline: float) -> None:
+    """Wait for a process that is to end."""
+    if process is not getattr(_invocation, "kept", None):
+        _wait_for_end(process, deadline)
+
+
+def spawn(worker: Any) -> None:
+    """Start a function's process, which sleeps a twentieth of its time: Python imports sitecustomize by itself."""
+    settings = worker.config.get("Environment", {}).get("Variables", {})
+    worker.config = worker.config | {"Environment": {"Variables": settings | {"PYTHONPATH": str(FOLDER)}}}
+    _spawn(worker)
+
+
+def kill(process: Any) -> None:
+    """Kill a process that runs a function."""
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)
 
 
 def run_execution(execution_arn: str) -> None:
@@ -119,7 +270,18 @@ if __name__ == "__main__":
     stepfunctions._SFN_WAIT_SCALE = PACE
     lambda_svc._poll_dynamodb_streams = poll_streams
     lambda_svc._ESM_BACKOFF_SECONDS *= PACE
+    stepfunctions._call_lambda = call_lambda
+    stepfunctions._start_sync_execution = start_sync_execution
+    (FOLDER / "sitecustomize.py").write_text(PACED_SLEEP)
+    _spawn = Worker._spawn
+    Worker._spawn = spawn
+    Worker.invoke = invoke
+    lambda_runtime._signal, lambda_runtime._collect = end, wait_for_end
     sqs._act_send_message = send_message
-    sqs._HANDLERS |= {"SendMessage": send_message, "DeleteQueue": delete_queue}
+    sqs._HANDLERS |= {
+        "SendMessage": send_message,
+        "SendMessageBatch": send_message_batch,
+        "DeleteQueue": delete_queue,
+    }
     dynamodb.handle_request = handle_dynamodb
     ministack.app.main()

@@ -14,11 +14,12 @@ from typing import Any
 
 from local.marks import Item, Mark
 from mark_event_queue.domain.held import GATE
-from tests.faults.world import CLIENTS, HOPELESS, MENDABLE, World
+from tests.faults.world import CLIENTS, HOPELESS, MENDABLE, PASSING, World
 
 STEPS_TO_QUIET = 20
 """After how many steps a history waits until all is quiet: what happens at once is what it is about."""
 
+Passing = list[tuple[str, str, int, float]]
 Chance = random.Random
 DRAWN: dict[str, Callable[[Chance], Any]] = {
     "client": lambda chance: chance.choice(CLIENTS),
@@ -26,11 +27,16 @@ DRAWN: dict[str, Callable[[Chance], Any]] = {
     "numbers": lambda chance: chance.sample(range(8), chance.randint(1, 8)),
     "few": lambda chance: chance.sample(range(8), chance.randint(0, 3)),
     "each": lambda chance: chance.randint(1, 6),
-    "places": lambda chance: chance.sample(range(48), chance.randint(1, 5)),
+    "places": lambda chance: chance.sample(range(48), chance.randint(2, 6)),
+    "calls": lambda chance: chance.randint(4, 24),
     "status": lambda chance: chance.choice([MENDABLE, HOPELESS]),
     "number": lambda chance: chance.randrange(8),
     "at_once": lambda chance: chance.randint(1, 2),
-    "pause": lambda chance: round(chance.uniform(0, 0.3), 3),
+    "after": lambda chance: round(chance.uniform(0, 0.3), 3),
+    "passing": lambda chance: [
+        (*fault, chance.choice([1, 1, 1, 2, 4]), round(chance.uniform(0, 0.05), 3))
+        for fault in chance.sample(PASSING, chance.randint(2, 6))
+    ],
     "yes": lambda chance: chance.random() < 0.5,
 }
 """How the arguments of steps are drawn, by their names."""
@@ -76,20 +82,28 @@ class History:
         name = next(_histories)
         self.marks = [Mark(f"H{name}N{mark}") for mark in range(8)]
 
+    def arrive(self, items: list[Item], passing: Passing) -> None:
+        """Events, and faults that meet them or whatever else comes next, and pass."""
+        for fault in passing:
+            self.world.fail_next(*fault)
+        self.world.write(items)
+
     def next_events(self, numbers: list[int], each: int) -> list[Item]:
         """The next events of some of the marks."""
         return self.world.events([self.marks[one] for one in numbers], each)
 
-    def events_arrive(self, numbers: list[int], each: int) -> None:
+    def events_arrive(self, numbers: list[int], each: int, passing: Passing) -> None:
         """Events of some marks."""
-        self.world.write(self.next_events(numbers, each))
+        self.arrive(self.next_events(numbers, each), passing)
 
-    def events_break_the_contract(self, numbers: list[int], each: int, places: list[int], status: str) -> None:
+    def events_break_the_contract(
+        self, numbers: list[int], each: int, places: list[int], status: str, passing: Passing
+    ) -> None:
         """Events of some marks, some of which the contract that is deployed, or any contract, does not allow."""
         items = self.next_events(numbers, each)
         for place in {place % len(items) for place in places}:
             self.world.poison(items[place], status)
-        self.world.write(items)
+        self.arrive(items, passing)
 
     def contract_changes(self) -> None:
         """A contract that mends some of what is broken is deployed, or taken back."""
@@ -126,10 +140,10 @@ class History:
         """A redrive or a release, or two at once."""
         self.world.start_redrives(recipient, at_once)
 
-    def redrive_is_stopped(self, recipient: str, pause: float) -> None:
+    def redrive_is_stopped(self, recipient: str, after: float) -> None:
         """One of two redrives, or releases, is stopped half way."""
         self.world.start_redrives(recipient, at_once=2)
-        time.sleep(pause)
+        time.sleep(after)
         self.world.stop_redrive()
 
     def held_is_given_up(self, recipient: str, number: int, yes: bool) -> None:
@@ -137,26 +151,20 @@ class History:
         if marks := list(self.world.held(recipient)):
             self.world.start_discard(recipient, marks[number % len(marks)], everything=yes)
 
-    def redrive_is_killed(self, recipient: str, pause: float) -> None:
-        """The function that redrives, or the one that releases, dies while it does."""
+    def redrive_is_killed(self, recipient: str, after: float) -> None:
+        """The function that redrives, or the one that releases, dies while it does, now or the next time."""
+        self.world.fail_next("kill", "Release" if recipient == GATE else "Redrive", 1, after)
         self.world.start_redrives(recipient)
-        time.sleep(pause)
-        self.world.kill("Release" if recipient == GATE else "Redrive")
 
-    def converter_is_killed(self, numbers: list[int], each: int, pause: float) -> None:
+    def converter_is_killed(self, numbers: list[int], each: int, after: float, passing: Passing) -> None:
         """The converter dies while events are on their way."""
-        self.world.write(self.next_events(numbers, each))
-        time.sleep(pause)
-        self.world.kill("Converter")
+        self.world.fail_next("kill", "Converter", 1, after)
+        self.arrive(self.next_events(numbers, each), passing)
 
-    def table_refuses_writes(self, numbers: list[int], each: int) -> None:
-        """Nothing can be parked from here on, while events arrive."""
-        self.world.refuse_writes()
-        self.world.write(self.next_events(numbers, each))
-
-    def table_takes_writes(self) -> None:
-        """What has to be parked can be."""
-        self.world.allow_writes()
+    def table_refuses_writes(self, numbers: list[int], each: int, calls: int, passing: Passing) -> None:
+        """For so many calls nothing can be parked, held or let go, while events arrive."""
+        self.world.fail_next("failed write", "table", calls)
+        self.arrive(self.next_events(numbers, each), passing)
 
     def records_come_twice(self, yes: bool) -> None:
         """The whole history of the marks comes again, perhaps when the queues have forgotten it."""
@@ -166,5 +174,7 @@ class History:
             self.world.redeliver()
 
 
-STEPS = [what for name, what in vars(History).items() if name not in {"__init__", "next_events"} and callable(what)]
+STEPS = [
+    what for name, what in vars(History).items() if name not in {"__init__", "arrive", "next_events"} and callable(what)
+]
 STEPS += [History.events_break_the_contract, History.events_are_refused] * 2  # the more often, the more it is about

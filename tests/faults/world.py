@@ -9,6 +9,11 @@ is quiet: the stream has been handled to its end, and no execution runs, not eve
 Then each event has been delivered, is parked for the client, is held at the gate, or was discarded, on
 record, because somebody had asked for it.
 
+A fault is counted when it has met something, once, however many calls it has failed: a queue that refuses marks
+is one fault from its first refusal to the last, and none if no event of the marks comes. What engine_process.py
+puts in the way, it tells so itself. A killed function counts when an invocation dies of it, a stopped redrive when
+it was running, an event that breaks the contract, and records that come twice, when they are put.
+
 A contract changes as by a deployment, but for the build: the wider schemas are published once, as a
 further version of the real layer, and the real validator is switched from one version to the other.
 """
@@ -42,14 +47,25 @@ HOPELESS = "SOLD"
 """A status that no contract knows."""
 
 CLIENTS = ("Insurer", "Police")
-FUNCTIONS = ("Converter", "Redrive", "Release", "Validator")
+FUNCTIONS = ("Converter", "Validator", "Gate", "Select", "Park", "Redrive", "Release")
+PASSING = (
+    *((kind, name) for kind in ("throttled call", "failed call", "failed entry") for name in (*CLIENTS, "fan-out")),
+    *(("throttled function", name) for name in FUNCTIONS if name != "Converter"),
+    *((kind, "machine") for kind in ("execution not started", "answer lost")),
+    *((kind, "table") for kind in ("failed write", "failed read")),
+    *(("kill", name) for name in ("Validator", "Park")),
+)
+"""Faults that pass of themselves: the next calls of a kind fail. Of each its kind, and where it is.
+
+The queue of the original client is left alone: the engine takes a function's session for its role, so that the
+queue's policy would refuse a redrive there.
+"""
 _DENY_ALL = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}],
     }
 )
-NOTHING_WRONG: dict[str, Any] = {"refused": {}, "unwritable": "no such table", "window": 0}
 Held = defaultdict[str, defaultdict[str, list[str]]]
 _QUEUE_SETTINGS = ("FifoQueue", "DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "Policy")
 
@@ -96,7 +112,8 @@ class World:
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        self.orders = dict(NOTHING_WRONG)
+        self.orders: list[dict[str, Any]] = []
+        self.ordered = self.told_met = 0
         self.queue_settings = {client: self._settings(client) for client in CLIENTS}
         self.closed: set[str] = set()
         self.deletions: Counter[str] = Counter()
@@ -119,7 +136,7 @@ class World:
         self.repeats = 0
         self.received: dict[str, dict[str, list[str]]] = {client: defaultdict(list) for client in self.queues()}
         self.seen: dict[str, set[tuple[str, int, int]]] = {client: set() for client in self.queues()}
-        self.order()
+        self.take_back()
         self.deploy_contract(mended=False)
 
     def queues(self) -> Sequence[str]:
@@ -128,12 +145,37 @@ class World:
 
     # -- what happens to the stack -----------------------------------------------------------------
 
-    def order(self, **changes: Any) -> None:
-        """Order faults from the engine."""
-        self.orders |= changes
+    def order(self, kind: str, target: str, name: str, *, times: int | None = None, **more: Any) -> None:
+        """Order a fault from the engine: the next times that something is there for it, or until it is taken back."""
+        self.ordered += 1
+        fault = {"number": self.ordered, "kind": kind, "target": target, "name": name, "times": times, "ids": []}
+        self._give_orders([*self.orders, fault | more])
+
+    def take_back(self, *kinds: str, target: str | None = None) -> None:
+        """Take orders back: all, or those of some kinds, at a target or anywhere."""
+        self._give_orders(
+            [
+                one
+                for one in self.orders
+                if (kinds and one["kind"] not in kinds) or (target is not None and one["target"] != target)
+            ]
+        )
+
+    def _give_orders(self, orders: list[dict[str, Any]]) -> None:
+        self.orders = orders
         draft = self.folder / "orders.draft"
         draft.write_text(json.dumps(self.orders))
         draft.replace(self.folder / "orders.json")
+
+    def fail_next(self, kind: str, where: str, times: int, after: float = 0) -> None:
+        """Have the next calls of a kind fail, or a function die so many seconds after it was called."""
+        if where in self.functions:
+            target, name = self.functions[where], self._killed(where) if kind == "kill" else kind
+        elif where in self.session.queues:
+            target, name = self._queue_name(where), kind
+        else:
+            target, name = {"table": self._table, "machine": self.session.outputs["StateMachineArn"]}[where], kind
+        self.order(kind, target, name, times=times, after=after)
 
     def refuse_marks(self, client: str, marks: Sequence[str]) -> None:
         """Have a client's queue refuse the events of these marks, and no others."""
@@ -144,12 +186,13 @@ class World:
         self._refuse(client, [item["eventId"]["S"] for item in items])
 
     def _refuse(self, client: str, ids: list[str]) -> None:
-        self.tally.faults["entries refused"] += bool(ids)
-        self.order(refused=self.orders["refused"] | {self.session.queues[client].rsplit("/", 1)[-1]: ids})
+        self.take_back("failed entry", target=self._queue_name(client))
+        if ids:
+            self.order("failed entry", self._queue_name(client), "entries refused", ids=ids)
 
     def delete_queue(self, client: str) -> None:
         """Delete a client's queue; what it held is read first, and what came meanwhile is read afterwards."""
-        self.tally.faults["queue deleted"] += 1
+        self.order("queue deleted", self._queue_name(client), "queue deleted")
         self.collect(client)
         self._sqs.delete_queue(QueueUrl=self.session.queues[client])
         for line in (self.folder / "left.jsonl").read_text().splitlines():
@@ -161,7 +204,7 @@ class World:
 
     def take_access(self, client: str) -> None:
         """Let nobody write to a client's queue."""
-        self.tally.faults["access taken"] += 1
+        self.order("access taken", self._queue_name(client), "access taken")
         self._sqs.set_queue_attributes(QueueUrl=self.session.queues[client], Attributes={"Policy": _DENY_ALL})
 
     def heal(self, client: str) -> None:
@@ -171,28 +214,25 @@ class World:
             self._sqs.create_queue(QueueName=url.rsplit("/", 1)[-1], Attributes=self.queue_settings[client])
             self.closed.discard(client)
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": self.queue_settings[client]["Policy"]})
-        self.order(refused=self.orders["refused"] | {url.rsplit("/", 1)[-1]: []})
+        self.take_back("failed entry", "queue deleted", "access taken", target=self._queue_name(client))
 
     def forget_window(self) -> None:
         """Let five minutes pass for the queues, in which they forget what they have had."""
-        self.tally.faults["window passed"] += 1
-        self.order(window=self.orders["window"] + 1)
+        self.order("window", "", "window passed", times=1)
 
     def refuse_writes(self) -> None:
         """Have the table of what waits refuse every write."""
-        self.tally.faults["table refuses writes"] += 1
-        self.order(unwritable=self._table)
+        self.order("failed write", self._table, "table refuses writes")
 
     def allow_writes(self) -> None:
         """Have the table of what waits take writes again."""
-        self.order(unwritable=NOTHING_WRONG["unwritable"])
+        self.take_back("failed write")
 
     def kill(self, function: str) -> None:
         """Kill the processes that run a function, whatever they are doing."""
         for process_id in self._workers(self.functions[function]):
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(process_id, signal.SIGKILL)
-                self.tally.faults[f"{function.lower()} killed"] += 1
 
     def deploy_contract(self, mended: bool) -> None:
         """Have the validator judge by the published contract, or by the mended one."""
@@ -240,12 +280,12 @@ class World:
         """Wait until what was put before the latest step was handled, but not for long: a fault may hold it up."""
         wanted, self.written_before = self.written_before, self.written
         with suppress(TimeoutError):
-            until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=1)
+            until(lambda: self._progress()["handled"] >= wanted, "the stream to keep up", seconds=0.4)
 
     def let_handle(self) -> None:
         """Wait until everything that was put was handled, and a fault has met it, but not for ever."""
         with suppress(TimeoutError):
-            until(self._is_handled, "the stream to be handled", seconds=5)
+            until(self._is_handled, "the stream to be handled", seconds=3)
 
     def send(self, items: list[Item]) -> None:
         """Put events into the table and wait until the stack is quiet again."""
@@ -300,9 +340,9 @@ class World:
         What the mended contract does not release either can only be an event that no contract knows: it
         is given up.
         """
-        self.allow_writes()
         for client in CLIENTS:
             self.heal(client)
+        self.take_back()
         self.settle()
         self.redrive(*(client for client in self.queues() if client in self._held()))
         while GATE in self._held():
@@ -322,6 +362,20 @@ class World:
         self.allow_writes()
         until(self._is_quiet, "the stack to be quiet", 120)
         self.redrives.clear()
+        self.count_faults()
+
+    def count_faults(self) -> None:
+        """Count the faults that have met something since they were counted."""
+        met = (self.folder / "met.txt").read_text().splitlines()
+        killed = {function: self._killed(name) for name, function in self.functions.items()}
+        self.tally.faults.update(killed.get(name, name) for name in met[self.told_met :])
+        self.told_met = len(met)
+
+    def _killed(self, function: str) -> str:
+        return f"{function.lower()} killed"
+
+    def _queue_name(self, client: str) -> str:
+        return self.session.queues[client].rsplit("/", 1)[-1]
 
     def check(self) -> None:
         """Hold the model against the queues and the table."""
@@ -341,7 +395,8 @@ class World:
         """After everything was mended, released and redriven: every client has everything but what was given up."""
         self.check()
         held = {recipient: dict(events) for recipient, events in self._held().items()}
-        assert not held, f"still held: {held}"
+        reasons = {recipient: inspection.reasons(self.session.engine, self._table, recipient) for recipient in held}
+        assert not held, f"still held, because of {reasons}: {held}"
 
     def _demand_clean(self) -> None:
         assert self.tally.clean, "\n".join([str(self.tally), *self.tally.problems])
@@ -535,9 +590,9 @@ def attacked() -> Iterator[World]:
     """Deploy a stack whose engine takes orders for faults."""
     with TemporaryDirectory(prefix="mark-event-queue-") as name:
         folder = Path(name)
-        (folder / "orders.json").write_text(json.dumps(NOTHING_WRONG))
+        (folder / "orders.json").write_text("[]")
         (folder / "progress.json").write_text(json.dumps({"handled": 0, "running": 0}))
-        for empty in ("windows.txt", "left.jsonl"):
+        for empty in ("windows.txt", "left.jsonl", "met.txt"):
             (folder / empty).touch()
         with deployed(*CLIENTS, module="tests.faults.engine_process", FAULTS=str(folder)) as session:
             yield World(session, folder)
