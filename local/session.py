@@ -1,12 +1,10 @@
 """The stack as demo, `make up` and the end-to-end tests run it: engine, mark-api's stand-in, pipeline, clients."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from local import engine, stack
 from local.engine import Engine
@@ -51,15 +49,15 @@ def deployed(*clients: str, progress: bool = False, module: str = engine.MODULE,
         if progress:
             print(f"  {time.monotonic() - started:5.1f} s  {text}", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="mark-event-queue-") as folder, ThreadPoolExecutor() as pool:
-        building = pool.submit(stack.build, Path(folder) / "built")
+    with ThreadPoolExecutor() as pool:
+        building = pool.submit(stack.built)
         with engine.running(module, **settings) as running:
             tell(f"MiniStack listens on {running.endpoint} (TLS, IAM on)")
             stack.deploy_mark_api(running)
             tell("mark-api's stand-in is deployed: the event table, its stream and its export")
             subscribing = {name: pool.submit(stack.subscribe, running, name) for name in clients}
             built = building.result()
-            tell("sam build has built the functions for this machine's Python")
+            tell("sam build has built the functions for this machine's Python, now or for an earlier run")
             outputs = stack.deploy_pipeline(running, built)
             tell("sam deploy has deployed template.yaml")
             queues = {name: future.result() for name, future in subscribing.items()}

@@ -2,8 +2,12 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from local import environment
@@ -49,6 +53,38 @@ def build(target: Path, root: Path = ROOT) -> Path:
         folder=target.parent,  # the SAM CLI keeps dependencies in .aws-sam of the folder it runs in
     )  # fmt: skip
     return target / "template.yaml"
+
+
+def built() -> Path:
+    """Return the built template of this checkout as it is now, which is built once and then used by every stack.
+
+    What it is built of is in its name, so a change builds anew; of two that build at once one is used.
+
+    Raises:
+        DeploymentError: the SAM CLI said no, or the packages of the functions are not there.
+    """
+    place = ROOT / "build" / f"sam-{_fingerprint()}"
+    if not place.is_dir():
+        place.parent.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=".sam-"))  # as deep: the template's paths are relative
+        try:
+            build(folder / "built")
+            with suppress(OSError):  # another was quicker
+                folder.rename(place)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return place / "built" / "template.yaml"
+
+
+def _fingerprint() -> str:
+    """Return what differs whenever a build would: sources, packages, the Python and the processor."""
+    sources = [ROOT / "template.yaml"]
+    for folder in ("functions", "schemas", "statemachines"):
+        sources += sorted(path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    digest = sha256(repr((THIS_MACHINE, sys.version, sorted(path.name for path in WHEELS.glob("*")))).encode())
+    for source in sources:
+        digest.update(f"{source.relative_to(ROOT)} {source.stat().st_size} ".encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def build_environment(home: Path) -> dict[str, str]:

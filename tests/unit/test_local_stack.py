@@ -46,3 +46,21 @@ def test_the_installation_has_the_versions_of_the_functions():
     )
     assert of_functions
     assert of_functions <= of_commands
+
+
+def test_a_checkout_is_built_once_and_anew_after_a_change(
+    built: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Whoever runs a second stack need not wait; whoever changes a file gets what the file says now."""
+    monkeypatch.setattr(stack, "ROOT", tmp_path)
+    monkeypatch.setattr(stack, "WHEELS", tmp_path / "functions")
+    for name in ("functions/code.py", "template.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before")
+
+    first, second = stack.built(), stack.built()
+    (tmp_path / "functions" / "code.py").write_text("after!")
+    third = stack.built()
+
+    assert first == second != third
+    assert built.count("build") == 2
