@@ -51,7 +51,7 @@ lint: install ## Check style, types and templates
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
-	@.venv/bin/cfn-lint --regions eu-west-2 -- template.yaml client.yaml local/mark-api.yaml
+	@.venv/bin/cfn-lint --regions eu-west-2 -- template.yaml client.yaml local/mark-api.yaml examples/consumer/template.yaml
 
 format: install ## Bring the code into shape
 	@$(RUN) -m ruff check --fix .
