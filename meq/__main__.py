@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mark_event_queue.domain.held import GATE
-from meq import clients, history, pausing, redrive, replay, status
+from meq import clients, explaining, history, pausing, redrive, replay, status
 from meq.errors import KNOWN, NothingHeldError, explain
 from meq.held import HeldEvents
 from meq.histories import Histories
@@ -281,6 +281,25 @@ def start_replay(stack: Stack, as_json: bool) -> None:
         )
     show(outcome, as_json)
     _end(outcome.done)
+
+
+@commands.command(name="explain")
+@click.argument("client")
+@click.argument("event_id", required=False)
+@click.option("--mark", type=_Mark(), help="Of which mark the event is; without EVENT_ID every event of it.")
+@with_json
+@of_a_stack
+def explain_event(stack: Stack, client: str, event_id: str | None, mark: str | None, as_json: bool) -> None:
+    """Say why CLIENT got an event, or did not.
+
+    Delivered by all that is known, held, quarantined, given up, passed over by history, filtered, before its time, or
+    never seen. Nothing of what the event holds is shown. Without --mark the whole of the producer's table is searched.
+    """
+    if not (event_id or mark):
+        raise click.UsageError("Say which event: EVENT_ID, or --mark MARK, or both.")
+    with Progress(sys.stderr) as tell:
+        found = explaining.explain(stack, clients.no_gate(client), event_id, mark, tell)
+    show(found, as_json)
 
 
 def _redrive(stack: Stack, asked: redrive.Asked, as_json: bool) -> None:

@@ -100,6 +100,17 @@ class HeldEvents:
             body=item.get("body"),
         )
 
+    def found(self, recipient: str, mark: str, event_id: str) -> HeldEvent | None:
+        """Return an event that is held of a mark, if it is."""
+        try:
+            return self.event(recipient, mark, event_id)
+        except NothingHeldError:
+            return None
+
+    def discarded(self, recipient: str) -> Iterator[_Item]:
+        """Yield what was given up for a recipient, as it stands on record."""
+        return self._query(f"DISCARDED#{recipient}")
+
     def holds(self, recipient: str, mark: str | None = None) -> bool:
         """Tell whether anything of this mark, or of any, is held for a recipient."""
         return next(self._sequences(recipient, mark), None) is not None

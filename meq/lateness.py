@@ -5,7 +5,7 @@ late if its mark has such an event that came after it. The order is that of the 
 read as one, then the version; instants do not sort as text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mark_event_queue.adapters import AwsError
@@ -54,6 +54,18 @@ class EventTable:
             return [True] * len(records)
         positions = [position_of(image_of(record)) for record in records]
         return [bool(known) and (not position or position < max(known)) for position in positions]
+
+    def of_mark(self, mark: str) -> Iterator[Record]:
+        """Yield the items of a mark, whole: personal data."""
+        asked = {"KeyConditionExpression": "mark = :mark", "ExpressionAttributeValues": {":mark": {"S": mark}}}
+        for page in self._table.get_paginator("query").paginate(TableName=self._name, ConsistentRead=True, **asked):
+            yield from page["Items"]
+
+    def of_event(self, event_id: str) -> Iterator[Record]:
+        """Yield the items with this event id, whole; it takes a look at every item of the table."""
+        asked = {"FilterExpression": "eventId = :id", "ExpressionAttributeValues": {":id": {"S": event_id}}}
+        for page in self._table.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True, **asked):
+            yield from page["Items"]
 
     def _elsewhere(self, mark: str, in_bucket: set[Place]) -> list[Position | None]:
         """Return the positions of the mark's events that are not in the bucket. Nothing of people is asked for."""

@@ -10,6 +10,7 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq.clients import Registration
+from meq.explaining import Explanation, rows
 from meq.held import Held, HeldEvent, whose
 from meq.histories import PassedOver, Progress, Violation
 from meq.history import Brought, WouldBring
@@ -53,6 +54,8 @@ def _(data: list) -> list[str]:  # type: ignore[type-arg]  # singledispatch take
         return ["None."]
     if isinstance(data[0], Registration):
         return _registrations(data)
+    if isinstance(data[0], Explanation):
+        return _table(("event", "answer", "since", "why"), [tuple(map(safe, row)) for row in rows(data)])
     return _passed(data) if isinstance(data[0], PassedOver) else _held(data)
 
 

@@ -4,6 +4,7 @@ As in test_meq.py, whose world this is; that the machines do what they are asked
 """
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.clients import history_of
 from mark_event_queue.domain.held import PAUSED
 from mark_event_queue.domain.history import Passed, Progress, Segment
+from mark_event_queue.domain.lanes import entry_of
 from meq import pausing
-from tests.builders import client, entries
-from tests.unit.test_meq import PATH, TABLE, World, _redriven, _succeeded, moto, world
+from tests.builders import client, entries, event_id, event_input, item
+from tests.unit.test_meq import BROKEN, PATH, TABLE, World, _redriven, _succeeded, moto, world
 
 __all__ = ["moto", "world"]
 
@@ -191,3 +193,120 @@ def test_clients_tells_what_each_asked_for_and_how_far_it_is(world):
     assert police["history"] == FAR | {"progress": "running"}
     assert insurer["history"]["progress"] == "pending"
     assert "history from beginning: running, 35 events, 1 of 2 parts" in world.meq("clients").stdout
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Why a client did or did not get an event
+# ----------------------------------------------------------------------------------------------------------------------
+class ProducerFake:
+    """The producer's table and the converter's stream, beside the table of what waits."""
+
+    def __init__(self, waits: Any, items: list[dict[str, Any]]) -> None:
+        self._waits, self.items = waits, items
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._waits, name)
+
+    def list_event_source_mappings(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Tell which stream the converter reads."""
+        return {"EventSourceMappings": [{"EventSourceArn": "arn:aws:dynamodb:eu-west-2:1:table/Events/stream/x"}]}
+
+    def get_paginator(self, operation: str) -> Any:
+        """Return what reads either table."""
+
+        def paginate(**asked: Any) -> Any:
+            if asked["TableName"] != "Events":
+                return self._waits.get_paginator(operation).paginate(**asked)
+            ((name, value),) = asked["ExpressionAttributeValues"].items()
+            attribute = {":mark": "mark", ":id": "eventId"}[name]
+            return [{"Items": [one for one in self.items if one[attribute] == value]}]
+
+        return SimpleNamespace(paginate=paginate)
+
+
+def _produced(world: World, *items: dict[str, Any]) -> None:
+    fake = ProducerFake(world.services["dynamodb"], list(items))
+    world.services |= {"dynamodb": fake, "lambda": fake}
+
+
+def _explained(world: World, *arguments: str) -> dict[str, Any]:
+    result = world.meq("explain", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    (told,) = json.loads(result.stdout)
+    assert "nomineeName" not in result.output
+    return dict(told)
+
+
+FUTURE = {"S": "2999-01-01T00:00:00Z"}
+
+
+def test_explain_says_what_waits_and_why(world):
+    """Held for the client, or quarantined for everybody with the rule."""
+    _produced(world, item(1, "A"), item(2, "B"))
+    world.park("Police", entries(["A"]))
+    world.quarantine([entry_of(event_input(2, "B", body="{}"))])
+
+    held = _explained(world, "Police", event_id(1), "--mark", "A")
+    quarantined = _explained(world, "Police", event_id(2), "--mark", "B")
+
+    assert (held["answer"], held["detail"]) == ("held", "held for Police: parked, Sqs.AccessDenied")
+    assert (quarantined["answer"], quarantined["violations"]) == ("quarantined", BROKEN)
+
+
+def test_explain_says_who_gave_it_up(world):
+    """For the client, or at the gate for everybody."""
+    _produced(world, item(1, "A"))
+    world.park("Police", entries(["A"]))
+    world.table.discard("Police", entries(["A"]), "jo", "sent by hand")
+
+    told = _explained(world, "Police", event_id(1))
+
+    assert (told["answer"], told["detail"]) == ("discarded", "given up for Police by jo: sent by hand")
+
+
+def test_explain_says_which_rule_of_the_filter_left_it_out(world):
+    """Where and which rule; no value."""
+    wanted = {"properties": {"eventName": {"const": "DeleteEvent"}}}
+    world.register("Police", json.dumps({"queueUrl": QUEUE, "filter": wanted}))
+    _produced(world, item(1, "A", createTime=FUTURE))
+
+    told = _explained(world, "Police", event_id(1))
+
+    assert (told["answer"], told["violations"]) == ("filtered", [{"path": "/eventName", "rule": "const"}])
+
+
+@pytest.mark.parametrize(
+    ("said", "items", "answer"),
+    [
+        ({}, [item(1, "A", createTime=FUTURE)], "delivered"),
+        ({}, [item(1, "A")], "beforeItsTime"),
+        ({"from": "2026-12-01T00:00:00Z"}, [item(1, "A")], "beforeItsTime"),
+        ({"from": "beginning"}, [item(1, "A")], "awaitsHistory"),
+        ({"paused": 7}, [item(1, "A")], "notServed"),
+        ({}, [], "neverSeen"),
+    ],
+)
+def test_explain_tells_the_rest_apart(world, said, items, answer):
+    """Delivered by all that is known, before its time, waiting for its history, not served, never seen."""
+    world.register("Police", json.dumps({"queueUrl": QUEUE} | said))
+    _produced(world, *items)
+
+    assert _explained(world, "Police", event_id(1))["answer"] == answer
+
+
+def test_explain_knows_what_history_passed_over(world):
+    """With the rules."""
+    _late_joiner(world, Progress.DONE)
+    _produced(world, item(1, "A") | {"eventId": {"S": "e1"}})
+
+    assert _explained(world, "Police", "e1")["answer"] == "passedOver"
+
+
+def test_explain_of_a_mark_is_a_line_for_every_event(world):
+    """In a table for people."""
+    _produced(world, item(1, "A", createTime=FUTURE), item(2, "A", createTime=FUTURE), item(3, "B"))
+
+    lines = world.meq("explain", "Police", "--mark", "A").stdout.splitlines()
+
+    assert [line.split()[1] for line in lines] == ["answer", "delivered", "delivered"]
+    assert world.meq("explain", "Police").exit_code == 2

@@ -60,7 +60,7 @@ class EventTable:
         while True:
             answer = self._call(operation, TableName=self._table, ConsistentRead=True, **options, **start)
             for item in answer["Items"]:
-                yield {name: _as_in_stream(value) for name, value in item.items()}
+                yield {name: as_in_stream(value) for name, value in item.items()}
             if "LastEvaluatedKey" not in answer:
                 return
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
@@ -72,12 +72,12 @@ class EventTable:
             raise EventTableUnavailableError(f"{operation}: {name_of(error)}") from error
 
 
-def _as_in_stream(attribute: Any) -> Any:
+def as_in_stream(attribute: Any) -> Any:
     """Return an attribute value as a stream brings it to a function: binary as base64, where boto3 gives bytes."""
     if isinstance(attribute, bytes):
         return b64encode(attribute).decode("ascii")
     if isinstance(attribute, dict):
-        return {name: _as_in_stream(value) for name, value in attribute.items()}
+        return {name: as_in_stream(value) for name, value in attribute.items()}
     if isinstance(attribute, list):
-        return [_as_in_stream(value) for value in attribute]
+        return [as_in_stream(value) for value in attribute]
     return attribute
