@@ -22,7 +22,7 @@ EVENTS = 100
 _ROUNDS = 30
 _NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 _QUEUE = "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutClient{}.fifo"
-_CLIENTS = [{"name": name, "queueUrl": _QUEUE.format(name)} for name in ("Insurer", "Police", "Archive")]
+_CLIENTS = [{"name": name, "queueUrl": _QUEUE.format(name), "selects": ""} for name in ("Insurer", "Police", "Archive")]
 
 
 class Work(NamedTuple):

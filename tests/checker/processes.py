@@ -69,7 +69,7 @@ class Processes:
 
     def __init__(self, code: Code, clients: list[str], fan_out: bool) -> None:
         self._code = code
-        self._clients = [{"name": name, "queueUrl": name} for name in clients]
+        self._clients = [{"name": name, "queueUrl": name, "selects": ""} for name in clients]
         self._fan_out = fan_out
         self.stages: dict[str, Stage] = {
             "Converter": self._converter,

@@ -120,15 +120,16 @@ def _resource(event: dict[str, Any]) -> str:
     return str(event.get("taskScheduledEventDetails", {}).get("resource", ""))
 
 
-def test_a_forgotten_mark_starts_no_execution(stack: Session):
-    """Deleting a mark's events from the table delivers nothing and holds nothing up."""
+def test_a_removal_delivers_nothing_and_holds_nothing_up(stack: Session):
+    """Deleting a mark's events is an execution of its own; those who asked for no notice get nothing of it."""
     item = Mark("GD PR").lock()
     stack.deliver([item])
     before = len(stack.executions.all())
     key = {"mark": item["mark"], "createTime": item["createTime"]}
     stack.engine.client("dynamodb").delete_item(TableName="RegistrationNumberEvent", Key=key)
     stack.deliver([Mark("GD AFT").lock()])
-    assert len(stack.executions.all()) == before + 1
+    assert len(stack.executions.all()) == before + 2
+    assert len(drain(stack.engine, stack.queues["original"])) == 2
 
 
 def test_an_event_that_replaces_one_of_the_same_instant_is_delivered_too(stack: Session):
