@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,8 @@ from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
 from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS, HeldEventsTable
 from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.batches import RELEASE, SPARE_SECONDS
-from mark_event_queue.domain.clients import Registration, Subscription, admit
+from mark_event_queue.domain.budget import LONGEST_QUEUE_URL
+from mark_event_queue.domain.clients import Admission, Registration, Subscription, admit
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.history import HistoryState
@@ -895,33 +897,116 @@ def _said(**parameters: str) -> str:
     return value
 
 
-@pytest.mark.parametrize(
-    ("parameters", "said"),
-    [
-        ({}, {}),
-        ({"Paused": "true"}, {"paused": True}),
-        ({"Filter": ' {"type": "object"}'}, {"filter": {"type": "object"}}),
-        ({"From": "beginning"}, {"from": "beginning"}),
-        ({"From": "2026-01-31T09:30:00.5Z"}, {"from": "2026-01-31T09:30:00.5Z"}),
-        ({"Notices": "forgotten"}, {"notices": ["forgotten"]}),
+# Of each parameter what may be given, and what the registration then says.
+_SAYINGS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "Paused": [("false", {}), ("true", {"paused": True})],
+    "Filter": [
+        ("", {}),
+        ("{}", {"filter": {}}),
         (
-            {"Paused": "true", "Filter": "{}", "From": "beginning", "Notices": "forgotten"},
-            {"paused": True, "filter": {}, "from": "beginning", "notices": ["forgotten"]},
+            ' {"properties": {"mark": {"pattern": "^A[0-9]{1,3}$"}}}\n',
+            {"filter": {"properties": {"mark": {"pattern": "^A[0-9]{1,3}$"}}}},
         ),
     ],
-)
-def test_a_client_says_by_parameters_all_that_a_registration_can_say(parameters: dict[str, str], said: dict[str, Any]):
-    """What is empty is left out, and what comes out is a registration that is served."""
-    known = source(CLIENT)["Parameters"]
-    for name, given in parameters.items():
-        assert re.search(known[name].get("AllowedPattern", ""), given)
-        assert given in known[name].get("AllowedValues", [given])
+    "From": [
+        ("", {}),
+        ("beginning", {"from": "beginning"}),
+        ("2026-01-31T09:30:00Z", {"from": "2026-01-31T09:30:00Z"}),
+        ("2024-02-29T23:59:59.123456789Z", {"from": "2024-02-29T23:59:59.123456789Z"}),
+    ],
+    "Notices": [("", {}), ("forgotten", {"notices": ["forgotten"]})],
+}
+
+
+def _is_allowed(name: str, given: str) -> bool:
+    """Say whether CloudFormation takes a value for a parameter; patterns have to match the whole of it."""
+    parameter = source(CLIENT)["Parameters"][name]
+    pattern, values = parameter.get("AllowedPattern", ""), parameter.get("AllowedValues", [given])
+    return bool(re.search(pattern, given)) and given in values and len(given) <= parameter.get("MaxLength", len(given))
+
+
+def _admitted(value: str) -> Admission:
+    return admit([Registration("A", "String", value, datetime.now(UTC), REGION, "123456789012")])
+
+
+@pytest.mark.parametrize("choice", list(product(*_SAYINGS.values())))
+def test_a_client_says_by_parameters_all_that_a_registration_can_say(choice: tuple[tuple[str, dict[str, Any]], ...]):
+    """In all combinations: what is empty is left out, and what comes out is a registration that is understood."""
+    parameters = {name: given for name, (given, _) in zip(_SAYINGS, choice, strict=True)}
+    said = {key: one for _, says in choice for key, one in says.items()}
+    assert all(_is_allowed(name, given) for name, given in parameters.items())
 
     value = _said(**parameters)
 
     assert {name: one for name, one in json.loads(value).items() if name != "queueUrl"} == said
-    registration = Registration("A", "String", value, datetime.now(UTC), REGION, "123456789012")
-    assert [client["name"] for client in admit([registration]).clients] == ["A"]
+    subscription = _admitted(value).subscriptions["A"]
+    assert subscription.paused is said.get("paused", False)
+    assert (subscription.filter is not None) is ("filter" in said)
+    assert subscription.since == said.get("from", "")
+    assert subscription.notices == frozenset(said.get("notices", []))
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("Paused", "yes"),
+        ("Filter", "[]"),
+        ("Filter", '{"mark": "' + "A" * 4000 + '"}'),
+        ("From", "yesterday"),
+        ("From", "2026-01-31"),
+        ("From", "2026-01-31T09:30:00"),
+        ("From", "2026-13-31T09:30:00Z"),
+        ("From", "2026-01-32T09:30:00Z"),
+        ("From", "2026-01-31T24:00:00Z"),
+        ("From", "2026-12-31T23:59:60Z"),
+        ("Notices", "deleted"),
+        ("ConsumerAccountId", "*"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_it_is_a_registration(name: str, given: str):
+    """CloudFormation says so at once, and not the converter's log later."""
+    assert not _is_allowed(name, given)
+
+
+def test_a_filter_says_nothing_but_the_filter():
+    """What closes the filter and goes on is a malformed registration, and no other wish."""
+    assert _admitted(_said(Filter='{}, "paused": true, "notices": {}')).malformed.keys() == {"A"}
+
+
+def test_the_longest_registration_fits_its_parameter():
+    """Systems Manager takes 4 KB in a standard parameter."""
+    parameters = source(CLIENT)["Parameters"]
+    longest = {name: max((given for given, _ in sayings), key=len) for name, sayings in _SAYINGS.items()}
+    longest["Filter"] = "{" + " " * (parameters["Filter"]["MaxLength"] - 2) + "}"
+
+    assert len(_said(**longest)) + LONGEST_QUEUE_URL <= 4096
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "parameter", "default", "advice"),
+    [
+        (
+            "OldestMessageAlarm",
+            "ApproximateAgeOfOldestMessage",
+            "LongestWaitSeconds",
+            3600,
+            "Look at the consumer's errors",
+        ),
+        ("QueueDepthAlarm", "ApproximateNumberOfMessagesVisible", "DeepestQueue", 10_000, "meq history --stop"),
+    ],
+)
+def test_a_clients_queue_has_alarms_that_say_what_to_do(
+    alarm: str, metric: str, parameter: str, default: int, advice: str
+):
+    """One that waits too long and one that is too deep, of this very queue, at limits that a parameter sets."""
+    properties = of_type(translated(CLIENT), "AWS::CloudWatch::Alarm")[alarm]
+    assert source(CLIENT)["Parameters"][parameter]["Default"] == default
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/SQS", metric)
+    assert properties["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["ClientQueue", "QueueName"]}}]
+    assert (properties["Statistic"], properties["ComparisonOperator"]) == ("Maximum", "GreaterThanThreshold")
+    assert properties["Threshold"] == {"Ref": parameter}
+    assert properties["TreatMissingData"] == "notBreaching"
+    assert advice in properties["AlarmDescription"]
 
 
 def test_another_account_may_read_a_clients_queue_and_no_more():
