@@ -55,14 +55,15 @@ class _Counting:
         self.calls["GetItem"] += 1
         return HistoryState("/h", "run", Progress.RUNNING)
 
-    def segment(self, _client: str, _run: str, _number: int) -> Segment:
+    def claim(self, _client: str, _run: str, _number: int) -> tuple[Segment, str]:
         """Say that the segment has not been begun."""
-        self.calls["GetItem"] += 1
-        return Segment()
+        self.calls.update(("GetItem", "PutItem"))
+        return Segment(), "holder"
 
-    def save(self, _client: str, _run: str, _number: int, _segment: Segment) -> None:
+    def save(self, _client: str, _run: str, _number: int, _segment: Segment, _holder: str) -> bool:
         """Count the write."""
         self.calls["PutItem"] += 1
+        return True
 
     def remember(self, _client: str, places: Iterable[tuple[str, str]]) -> None:
         """Count what is remembered: of months ago nothing."""

@@ -261,6 +261,6 @@ def test_a_history_sends_ten_events_to_a_call_and_asks_little_beside():
     assert {name: calls[name] for name in ("BatchGetItem", "GetItem", "PutItem", "BatchWriteItem")} == {
         "BatchGetItem": 4,
         "GetItem": 3,
-        "PutItem": 3,
+        "PutItem": 4,
         "BatchWriteItem": 0,
     }
