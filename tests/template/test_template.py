@@ -55,7 +55,7 @@ from tests.template.translation import (
     translated,
 )
 
-MAIN, CLIENT = "template.yaml", "client.yaml"
+MAIN, CLIENT, CONSUMER = "template.yaml", "client.yaml", "examples/consumer/template.yaml"
 FUNCTIONS = ROOT / "functions"
 
 DAY = 24 * 60 * 60
@@ -75,7 +75,7 @@ _WITHOUT_RESOURCE = _MACHINE_TRACING | _LOG_DELIVERY | {"dynamodb:ListStreams"}
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
-both_templates = pytest.mark.parametrize("name", [MAIN, CLIENT])
+every_template = pytest.mark.parametrize("name", [MAIN, CLIENT, CONSUMER])
 every_function = pytest.mark.parametrize("function", sorted(of_type(translated(MAIN), "AWS::Lambda::Function")))
 every_machine = pytest.mark.parametrize("machine", MACHINES)
 every_queue = pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_marks_are_held_unless_somebody_wants_them_to_pass(template: Template):
     assert set_for == {"ValidatorFunction", "GateFunction", "ReleaseFunction", "HistoryFunction"}
 
 
-@both_templates
+@every_template
 def test_parameters_are_described_and_constrained(name: str):
     """A wrong parameter is refused before anything is deployed, and every one says what it is for."""
     for parameter, body in source(name)["Parameters"].items():
@@ -146,7 +146,7 @@ def test_parameters_are_described_and_constrained(name: str):
             assert re.search(body["AllowedPattern"], body["Default"]), parameter
 
 
-@pytest.mark.parametrize("name", [MAIN, CLIENT, "local/mark-api.yaml"])
+@pytest.mark.parametrize("name", [MAIN, CLIENT, CONSUMER, "local/mark-api.yaml"])
 def test_outputs_are_described(name: str):
     """Every output says what it is."""
     assert [output for output, body in source(name)["Outputs"].items() if not body.get("Description")] == []
@@ -228,7 +228,7 @@ def test_roles_name_one_action_and_its_resources_per_statement(template: Templat
             )
 
 
-@both_templates
+@every_template
 def test_nobody_is_let_in_who_is_not_named(name: str):
     """No statement that allows something is for everybody."""
     allowing = [statement for statement in statements(translated(name)) if statement.body["Effect"] == "Allow"]

@@ -80,7 +80,7 @@ def statements(template: Template) -> Iterator[Statement]:
 def granted(template: Template, role: str) -> list[Statement]:
     """Return what a role may do."""
     return [
-        Statement(role, statement)
+        Statement(role, _where_wanted(statement))
         for policy in template["Resources"][role]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
     ]

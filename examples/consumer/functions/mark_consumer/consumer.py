@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -17,6 +17,11 @@ class Verdict(Enum):
     REPEATED = auto()
     OVERTAKEN = auto()
     FORGOTTEN = auto()
+    UNKNOWN_NOTICE = auto()
+    """Passed over: it tells of something that this consumer has not asked for."""
+
+
+_MARK_FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,13 @@ class Mark:
     version: int = 0
     history_id: str = ""
     status: str = ""
+    past_histories: frozenset[str] = frozenset()
+    """Those that another one has followed; there are as many as somebody asked for."""
+
+    def begun_anew(self, history_id: str) -> "Mark":
+        """Return the mark as it is before the first event of a history; numbers of before count no more."""
+        past = self.past_histories | ({self.history_id} if self.history_id else set())
+        return Mark(history_id=history_id, past_histories=past)
 
 
 class Store(Protocol):
@@ -61,7 +73,7 @@ class Store(Protocol):
         """Return what is kept of a mark, nothing of one that is not known."""
 
     def had(self, group_id: str, event_id: str) -> str | None:
-        """Return in which history an event was taken in (empty: live, before any), None if it was not."""
+        """Return in which history an event was last had (empty: live, before any), None if it was not."""
 
     def take_in(self, message: Message, before: Mark, after: Mark) -> None:
         """Note that an event was had and keep the mark, both or neither; fail if the mark is not as before."""
@@ -89,20 +101,44 @@ def consume(message: Message, store: Store) -> tuple[Verdict, int]:
 
     A gap is normal with a filter, and at the start without history.
     """
-    if message.notice:
-        store.forget(message.group_id)
-        return Verdict.FORGOTTEN, 0
     kept = store.mark(message.group_id)
+    if message.notice:
+        return _heed(message, kept, store), 0
+    if message.history_id in kept.past_histories:
+        return Verdict.OVERTAKEN, 0
     begins_anew = bool(message.history_id) and message.history_id != kept.history_id
-    before = Mark(history_id=message.history_id) if begins_anew else kept
-    if store.had(message.group_id, message.event_id) == before.history_id:
+    before = kept.begun_anew(message.history_id) if begins_anew else kept
+    if _is_repeat(message, store.had(message.group_id, message.event_id)):
         return Verdict.REPEATED, 0
-    if message.late:
+    if message.late and _is_behind(message, before):
         store.take_in(message, kept, kept)
         return Verdict.LATE, 0
     if message.sequence_number <= before.last_number:
         return Verdict.OVERTAKEN, 0
-    after = Mark(message.sequence_number, message.version, before.history_id, message.status)
+    after = replace(before, last_number=message.sequence_number, version=message.version, status=message.status)
     store.take_in(message, kept, after)
     missing = message.version - before.version - 1 if before.version else 0
     return Verdict.TAKEN_IN, max(0, missing)
+
+
+def _heed(notice: Message, kept: Mark, store: Store) -> Verdict:
+    """Delete what is kept of a mark, unless it has begun anew since: then the notice is a repeat."""
+    if notice.notice != _MARK_FORGOTTEN:
+        return Verdict.UNKNOWN_NOTICE
+    if notice.sequence_number <= kept.last_number:
+        return Verdict.OVERTAKEN
+    store.forget(notice.group_id)
+    return Verdict.FORGOTTEN
+
+
+def _is_repeat(message: Message, had: str | None) -> bool:
+    """Say whether an event was had: a history's in that history, any other at all.
+
+    A live one that was had before a history began must not overtake it: the history brings it again.
+    """
+    return had is not None and (not message.history_id or had == message.history_id)
+
+
+def _is_behind(late: Message, before: Mark) -> bool:
+    """Say whether later events are taken in; against those of a history, only the version tells."""
+    return late.sequence_number <= before.last_number or late.version <= before.version

@@ -9,7 +9,7 @@ import boto3
 from mark_consumer.consumer import Mark, Message
 
 # SQS keeps a message for 14 days: a repeat cannot come later.
-_REMEMBERED_SECONDS = 15 * 86_400
+REMEMBERED_SECONDS = 15 * 86_400
 
 _MARK = "mark"
 
@@ -26,16 +26,22 @@ class MarkTable:
         item = self._get(group_id, _MARK)
         if not item:
             return Mark()
-        return Mark(item["lastNumber"]["S"], int(item["version"]["N"]), item["historyId"]["S"], item["status"]["S"])
+        return Mark(
+            last_number=item["lastNumber"]["S"],
+            version=int(item["version"]["N"]),
+            history_id=item["historyId"]["S"],
+            status=item["status"]["S"],
+            past_histories=frozenset(one["S"] for one in item["pastHistories"]["L"]),
+        )
 
     def had(self, group_id: str, event_id: str) -> str | None:
-        """Return in which history an event was taken in (empty: live, before any), None if it was not."""
+        """Return in which history an event was last had (empty: live, before any), None if it was not."""
         item = self._get(group_id, f"event#{event_id}")
         return str(item["historyId"]["S"]) if item else None
 
     def take_in(self, message: Message, before: Mark, after: Mark) -> None:
         """Note that an event was had and keep the mark, both or neither; fail if the mark is not as before."""
-        expires = int(time.time()) + _REMEMBERED_SECONDS
+        expires = int(time.time()) + REMEMBERED_SECONDS
         event = _key(message.group_id, f"event#{message.event_id}") | {
             "historyId": {"S": after.history_id},
             "expires": {"N": str(expires)},
@@ -45,9 +51,11 @@ class MarkTable:
             "version": {"N": str(after.version)},
             "historyId": {"S": after.history_id},
             "status": {"S": after.status},
+            "pastHistories": {"L": [{"S": one} for one in sorted(after.past_histories)]},
         }
+        as_it_was = "lastNumber = :number AND historyId = :history"
         as_before = {
-            "ConditionExpression": "attribute_not_exists(pk) OR (lastNumber = :number AND historyId = :history)",
+            "ConditionExpression": f"attribute_not_exists(pk) OR ({as_it_was})" if before == Mark() else as_it_was,
             "ExpressionAttributeValues": {
                 ":number": {"S": before.last_number},
                 ":history": {"S": before.history_id},
@@ -61,7 +69,7 @@ class MarkTable:
         )
 
     def forget(self, group_id: str) -> None:
-        """Delete all that is kept of a mark."""
+        """Delete all that is kept of a mark. Whoever is interrupted gets the notice again, and deletes the rest."""
         for item in list(self._items(group_id)):
             self._client.delete_item(TableName=self._table, Key={"pk": item["pk"], "sk": item["sk"]})
 
