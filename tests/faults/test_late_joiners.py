@@ -10,17 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
 
 import pytest
 
 from local.marks import Mark
 from local.queues import Message, drain, until
-from mark_consumer.consumer import Verdict, consume, message_of
-from mark_consumer.store import MarkTable
+from mark_consumer.consumer import Verdict
+from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.history import Progress
 from meq.histories import Histories
-from tests.dynamodb_in_memory import DynamoDBInMemory
+from tests.client_view import ClientView
 from tests.faults.world import _DENY_ALL, World
 
 STEPS = 12
@@ -136,24 +135,11 @@ def test_a_late_joiner_gets_everything_once_and_in_order_whatever_fails(world: W
         got[message.event["mark"]].append(int(message.event["RegistrationNumber"]["version"]))
     assert dict(got) == wanted
     assert {"history" in message.attributes for message in messages} == {True, False}
-    assert _effects(messages, random) == wanted
+    view = ClientView()
+    for start in range(0, len(messages), 10):
+        repeated = random.sample(messages[:start], min(5, start))
+        assert view.consume([*repeated, *messages[start : start + 10]]) == []
+    assert view.verdicts[Verdict.TAKEN_IN] == len(messages)
+    kept = {mark: view.store.mark(to_group_id(mark)).version for mark in wanted}
+    assert kept == {mark: versions[-1] for mark, versions in wanted.items()}
     world.check_all_received()
-
-
-def _effects(messages: list[Message], random: Random) -> dict[str, list[int]]:
-    """Return the versions that the worked consumer takes in of each mark, from a queue that repeats what it gave."""
-    store, effects = MarkTable("marks", DynamoDBInMemory()), defaultdict(list)
-    given: list[Message] = []
-    for message in messages:
-        given.append(message)
-        for one in [message, *random.sample(given, min(2, len(given)))]:
-            verdict, _ = consume(message_of(_record(one)), store)
-            if verdict is Verdict.TAKEN_IN:
-                effects[one.event["mark"]].append(int(one.event["RegistrationNumber"]["version"]))
-    return effects
-
-
-def _record(message: Message) -> dict[str, Any]:
-    attributes = {name: {"stringValue": text, "dataType": "String"} for name, text in message.attributes.items()}
-    told = {"MessageGroupId": message.group_id}
-    return {"body": message.body, "messageAttributes": attributes, "attributes": told}
