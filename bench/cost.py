@@ -4,14 +4,14 @@ What the clients pay for receiving and deleting is the same in every design and 
 tiers, storage, alarms, and the custom metrics, whose price is by the month and not by the event.
 """
 
-import json
 import math
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench import history
 from bench.end_to_end import CLIENTS
+from bench.prices import Prices, load_prices
 from bench.report import table
 from bench.results import load
 from mark_event_queue.domain.lanes import WAVE_SIZE
@@ -44,34 +44,6 @@ class Batch(NamedTuple):
     function_log_bytes: int
     execution_log_bytes: int
     execution_log_bytes_with_data: int
-
-
-class Prices:
-    """The table of list prices."""
-
-    def __init__(self, prices: Mapping[str, Mapping[str, Any]]) -> None:
-        self.by_name = prices
-
-    def of(self, name: str, quantity: float) -> float:
-        """Return the dollars for a quantity of something."""
-        price = self.by_name[name]
-        return float(price["usd"] * quantity / price["per"])
-
-    def print(self) -> None:
-        """Print the table."""
-        table(
-            "List prices, first tier",
-            ("", "USD", "per", "region", "date", "source"),
-            [
-                (name, f"{one['usd']:.10g}", _per(one), one["region"], one["date"], one["source"])
-                for name, one in self.by_name.items()
-            ],
-        )
-
-
-def load_prices() -> Prices:
-    """Return the prices that the repository holds."""
-    return Prices(json.loads(Path(__file__).with_name("prices.json").read_text("utf-8"))["prices"])
 
 
 def this_design(batch: Batch, prices: Prices) -> Lines:
@@ -163,6 +135,7 @@ def main() -> int:
         "\n  failures. A shard has two readers, so two pipes at most. Durations are single ones of the local engine."
         "\n  Per month, whatever the events: a dozen custom metrics and the alarms, some dollars."
     )
+    history.show(prices)
     return 0
 
 
@@ -225,10 +198,6 @@ def _logs(size: float, prices: Prices) -> float:
 def _only(found: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:
     (one,) = [one for one in found if all(one[name] == value for name, value in wanted.items())]
     return one
-
-
-def _per(price: Mapping[str, Any]) -> str:
-    return f"{price['per']:,} {price['unit']}" if price["per"] > 1 else str(price["unit"])
 
 
 if __name__ == "__main__":

@@ -100,3 +100,7 @@ def test_a_filter_lets_through_what_is_wanted_in_order(stack: Session, registere
     got = drain(stack.engine, stack.queues[CLIENT])
     assert _by_mark(got) == _written([item for item in items if item["eventName"]["S"] in wanted])
     assert len(drain(stack.engine, stack.queues["Insurer"])) == len(items)
+    unwanted = next(item for item in items if item["eventName"]["S"] not in wanted)
+    why = _meq(stack, "explain", CLIENT, unwanted["eventId"]["S"], "--mark", unwanted["mark"]["S"], "--json")
+    (told,) = json.loads(why.stdout)
+    assert (told["answer"], told["violations"]) == ("filtered", [{"path": "/eventName", "rule": "enum"}])

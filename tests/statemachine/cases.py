@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.statemachine.definitions import FILES, Definition, load, substituted, substitutions
 
-DELIVER, REDRIVE = "DeliverEvents", "RedriveEvents"
+DELIVER, REDRIVE, HISTORY = "DeliverEvents", "RedriveEvents", "DeliverHistory"
 
 CONFIG_FILE = Path(__file__).parent / "MockConfigFile.json"
 _CONFIG: dict[str, Any] = json.loads(CONFIG_FILE.read_text("utf-8"))
@@ -15,7 +15,11 @@ CASES: dict[str, dict[str, dict[str, str]]] = {
 }
 RESPONSES: dict[str, dict[str, Any]] = _CONFIG["MockedResponses"]
 
-_FILE_NAMES = {DELIVER: "deliver-events.asl.json", REDRIVE: "redrive-events.asl.json"}
+_FILE_NAMES = {
+    DELIVER: "deliver-events.asl.json",
+    REDRIVE: "redrive-events.asl.json",
+    HISTORY: "deliver-history.asl.json",
+}
 
 
 def definition(machine: str = DELIVER, **replacements: str) -> Definition:

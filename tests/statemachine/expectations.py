@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from tests.statemachine.cases import DELIVER, REDRIVE
+from tests.statemachine.cases import DELIVER, HISTORY, REDRIVE
 
 CLIENT = {
     "name": "original",
@@ -269,4 +269,66 @@ _REDRIVES = {
     ),
 }  # fmt: skip
 
-EXPECTED: dict[str, dict[str, Case]] = {DELIVER: _DELIVERIES, REDRIVE: _REDRIVES}
+_ASKED: dict[str, Any] = {"client": "original"}
+_DUE = ["Check Request", "What Is Due?"]
+_READ = ["Read Segments", "Read Segment", "Segment Ended?", "Segment Read", "Conclude History", "What Came Of It?"]
+_BEGUN = [*_DUE, "Begin History", "Wait Until Known"]
+_UP_TO_DATE = ["Redrive Held", "Anything Coming?", "Up To Date"]
+_CLOSED = [*_DUE, "Close Mark", "Wait For Flight"]
+_BRING = ["Bring Mark", "Mark Brought?"]
+
+_HISTORIES = {
+    "Brought": Case(
+        [*_BEGUN, *_READ, *_UP_TO_DATE],
+        {"Check Request": 2, "Begin History": 2, "Read Segment": 2, "Conclude History": 2, "Redrive Held": 2},
+        given=_ASKED,
+    ),
+    "BroughtInTwoSteps": Case(
+        [*_BEGUN, "Read Segments", "Read Segment", "Segment Ended?", *_READ[1:],
+         "Redrive Held", "Anything Coming?", "Wait For Rest", *_UP_TO_DATE],
+        given=_ASKED,
+    ),
+    "RefusedThenBrought": Case([*_BEGUN, *_READ, "Wait For Queue", *_READ, *_UP_TO_DATE], given=_ASKED),
+    "RefusedForGood": Case([*_BEGUN, *_READ, "History Stopped"], error="HistoryStopped", given=_ASKED),
+    "SegmentDown": Case(
+        [*_BEGUN, "Read Segments", "Read Segment", "Segment Failed", *_READ[4:], "History Stopped"],
+        {"Read Segment": 5},
+        error="HistoryStopped",
+        given=_ASKED,
+    ),
+    "HeldInPart": Case([*_BEGUN, *_READ, *_UP_TO_DATE], given=_ASKED),
+    "RedriveDown": Case(
+        [*_BEGUN, *_READ, "Redrive Held", "Redrive Stopped"],
+        error="RedriveStopped",
+        given=_ASKED,
+    ),
+    "DryRun": Case([*_DUE, "Describe History"], {"Describe History": 2}, given=_ASKED | {"dryRun": True}),
+    "NothingDue": Case(
+        [*_DUE, "Nothing Due"],
+        given={"name": "/mark-event-queue/clients/original", "operation": "Update", "type": "String"},
+    ),
+    "Resumed": Case(
+        [*_DUE, "Wait Until Resumed", *_UP_TO_DATE],
+        given={"name": "/mark-event-queue/clients/original", "operation": "Update", "type": "String"},
+    ),
+    "OneMark": Case(
+        [*_CLOSED, *_BRING, *_UP_TO_DATE], {"Close Mark": 2, "Bring Mark": 2}, given=_ASKED | {"mark": "AFC F7"}
+    ),
+    "OneMarkInSteps": Case(
+        [*_CLOSED, *_BRING, *_BRING, "Wait For Mark", *_BRING, *_UP_TO_DATE], given=_ASKED | {"mark": "AFC F7"}
+    ),
+    "OneMarkRefused": Case(
+        [*_CLOSED, *_BRING, "History Stopped"], error="HistoryStopped", given=_ASKED | {"mark": "AFC F7"}
+    ),
+    "BadRequest": Case(
+        ["Check Request"], {"Check Request": 1}, error="HistoryRequestError", given=_ASKED | {"speed": 7}
+    ),
+    "UnknownClient": Case(
+        ["Check Request"], {"Check Request": 1}, error="UnknownClientError", given={"client": "nobody"}
+    ),
+    "TableDown": Case(
+        ["Check Request"], {"Check Request": 5}, error="HeldEventsUnavailableError", given=_ASKED
+    ),
+}  # fmt: skip
+
+EXPECTED: dict[str, dict[str, Case]] = {DELIVER: _DELIVERIES, REDRIVE: _REDRIVES, HISTORY: _HISTORIES}

@@ -1,9 +1,10 @@
 """Runs a definition on moto's interpreter, which is LocalStack's: in this process, without Docker or a network.
 
 moto itself runs no mocked cases and no Express executions, but the interpreter in it does both, so it
-is driven here directly. Six of its points matter here, and each is mended for the length of a run:
+is driven here directly. Seven of its points matter here, and each is mended for the length of a run:
 
 - it really sleeps between attempts; here it only notes for how long it would have;
+- it really sleeps in a Wait; here it goes on at once;
 - a path with a wildcard that finds one value gives the value, where AWS gives an array of it (so does
   Jayway JsonPath, on which AWS's is built: an indefinite path always gives a list);
 - the errors of SQS begin with "sqs.", where AWS writes "Sqs.";
@@ -43,6 +44,7 @@ from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.im
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.evaluation_details import (
     AWSExecutionDetails,
@@ -198,6 +200,7 @@ def mended(waits: list[float]) -> Iterator[None]:
 
     with (
         mock.patch.object(retrier_decl, "time", SimpleNamespace(sleep=waits.append)),
+        mock.patch.object(WaitFunction, "_wait_interval"),
         mock.patch.object(json_path, "parse", _parse_path),
         mock.patch.dict(state_task_service_aws_sdk._SERVICE_ERROR_NAMES, sqs="Sqs"),
         mock.patch.object(EvalComponent, "heap_key", property(lambda component: str(id(component)))),

@@ -236,9 +236,9 @@ def errors_of(state: State) -> set[str]:
     operation = operation_of(state)
     if state.get("Resource") in (START_EXECUTION, RUN_EXECUTION):
         model = _SDK.get_service_model("stepfunctions").operation_model("StartExecution")
-        return {
-            f"StepFunctions.{name}" for name in _STEP_FUNCTIONS_ERRORS | {shape.name for shape in model.error_shapes}
-        }
+        ended_badly = {"States.TaskFailed"} if state["Resource"] == RUN_EXECUTION else set()
+        names = _STEP_FUNCTIONS_ERRORS | {shape.name for shape in model.error_shapes}
+        return {f"StepFunctions.{name}" for name in names} | ended_badly
     if operation is None:
         return _LAMBDA_ERRORS | _application_errors() if "lambda:invoke" in state.get("Resource", "") else set()
     # Step Functions names them as the AWS SDK for Java 2.x does: the shape, with one "Exception" at its end.

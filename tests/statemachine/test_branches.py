@@ -7,24 +7,39 @@ answers is not proven: names and shapes are held against AWS's service models, n
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 
-from mark_event_queue.adapters.held_events import RECIPIENTS
+from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
+from mark_event_queue.adapters.histories import HistoriesTable
+from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
 from mark_event_queue.domain.lanes import entries_of, plan
 from mark_event_queue.gate.gate import hold_at_gate
+from mark_event_queue.history.bringing import Sender, bring_mark, read_segment
+from mark_event_queue.history.course import begin
+from mark_event_queue.history.course import conclude as conclude_history
+from mark_event_queue.history.course import describe as describe_history
+from mark_event_queue.history.due import Moment, check
+from mark_event_queue.history.pace import Pace
+from mark_event_queue.history.past import Rules
+from mark_event_queue.history.ports import Stores
+from mark_event_queue.history.request import HistoryRequest
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import withheld_in
 from mark_event_queue.validator.validation import validate
 from tests.builders import SCHEMAS, entries, event_input
+from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import HeldEventsInMemory, QueueInMemory
 from tests.statemachine import rules
-from tests.statemachine.cases import CASES, DELIVER, REDRIVE, RESPONSES, definition, first_and_last
+from tests.statemachine.cases import CASES, DELIVER, HISTORY, REDRIVE, RESPONSES, definition, first_and_last
 from tests.statemachine.definitions import states, targets, tasks
 from tests.statemachine.expectations import CLIENT, EXPECTED
 from tests.statemachine.interpreter import Execution, mocked, run
@@ -591,6 +606,43 @@ def test_mocked_answers_of_a_redrive_are_such_as_the_function_makes():
         for state in mocks.keys() & made.keys():
             for answer in [answer["Return"] for answer in RESPONSES[mocks[state]].values() if "Return" in answer]:
                 assert _shape(answer["Payload"]) == shapes[state], (state, mocks[state])
+
+
+def test_mocked_answers_of_a_history_are_such_as_the_function_makes():
+    """Each step's answers in the cases have the fields, and the types, that the step makes for a client."""
+    url, now = CLIENT["queueUrl"], datetime(2026, 3, 1, 12, tzinfo=UTC)
+    dynamodb = DynamoDBInMemory()
+    table = SimpleNamespace(size=lambda: (1, 1), mark=lambda _: [], marks=lambda *_: iter(()))
+    stores = Stores(table, HistoriesTable("held", dynamodb), HeldEventsTable("held", dynamodb), QueueInMemory())
+    said, moment = Subscription("original", url, now, since="beginning"), Moment(now, "run", 60)
+    checked = check(HistoryRequest("original"), said, stores, moment)
+    mark = check(HistoryRequest("original", mark="A"), replace(said, since=""), stores, moment)
+    rules_ = Rules(load(SCHEMAS), said, "run", (), True, now)
+    sender = Sender(Pace(500), lambda: True)
+    begun = begin(checked, stores)
+    stores.held.close("original", "A")
+    read = read_segment(begun | {"segment": 0, "segments": 1}, rules_, stores, sender)
+    made = {
+        "Describe History": describe_history(checked, stores),
+        "Begin History": begun,
+        "Read Segment": read,
+        "Conclude History": conclude_history({"request": begun, "segments": [read]}, stores),
+        "Close Mark": mark,
+        "Bring Mark": bring_mark(mark, rules_, stores, sender),
+    }
+    shapes = {state: _shape(answer) for state, answer in made.items()}
+    checks = {_shape_text(one) for one in (checked, mark, {"due": "nothing", "client": "original"})}
+    for mocks in CASES[HISTORY].values():
+        for state in mocks.keys() & {*made, "Check Request"}:
+            for answer in [answer["Return"] for answer in RESPONSES[mocks[state]].values() if "Return" in answer]:
+                if state == "Check Request":
+                    assert _shape_text(answer["Payload"]) in checks, mocks[state]
+                else:
+                    assert _shape(answer["Payload"]) == shapes[state], (state, mocks[state])
+
+
+def _shape_text(value: Any) -> str:
+    return json.dumps(_shape(value), sort_keys=True)
 
 
 def test_both_ways_of_saying_that_nothing_failed_are_answered():

@@ -364,6 +364,23 @@ def test_functions_do_with_the_table_what_they_are_for_and_no_more(
     assert beside == ([("dynamodb:Query", [queried[function]])] if function in queried else [])
 
 
+def test_a_change_of_a_registration_starts_the_history_machine(template: Template):
+    """EventBridge hands on what comes, changes and goes under the clients' path, and nothing else."""
+    rule = of_type(template, "AWS::Events::Rule")["RegistrationChangedRule"]
+    assert rule["EventPattern"] == {
+        "source": ["aws.ssm"],
+        "detail-type": ["Parameter Store Change"],
+        "detail": {
+            "name": [{"prefix": {"Fn::Sub": "/${AWS::StackName}/clients/"}}],
+            "operation": ["Create", "Update", "Delete"],
+        },
+    }
+    (target,) = rule["Targets"]
+    assert (target["Arn"], target["InputPath"]) == ({"Ref": "HistoryStateMachine"}, "$.detail")
+    (start,) = granted(template, "RegistrationChangedRole")
+    assert (start.actions, start.resources) == (["states:StartExecution"], [{"Ref": "HistoryStateMachine"}])
+
+
 def test_history_reads_the_table_whose_stream_is_read_and_no_other(template: Template):
     """By its ARN in the policy, by its name in the setting, both taken from the stream's ARN."""
     of_table = {

@@ -9,12 +9,14 @@ from collections import Counter
 
 import pytest
 
+from bench import history
 from bench.calls import BATCH, floor
 from bench.capacity import Durations, capacity, load_quotas, main, of_calls, of_engine, shard_rate
 from bench.chain import longest_chain
-from bench.cost import Batch, Prices, batch_of, express_gb_hours, load_prices, original, pipes, sns_fifo, this_design
+from bench.cost import Batch, batch_of, express_gb_hours, original, pipes, sns_fifo, this_design
 from bench.events import items, records
 from bench.logs import execution_bytes
+from bench.prices import Prices, load_prices
 from bench.report import targets
 from bench.rig import Calls, StateSize
 from mark_event_queue.domain.batches import LIVE, input_of, pack
@@ -249,3 +251,16 @@ def test_calls_are_those_that_somebody_makes():
         Counter({"lambda:Invocation": 2, "lambda:Invoke": 1, "sqs:SendMessageBatch": 20}), {"aConverterb": [1, 2]}
     )
     assert (calls.total, calls.queue_calls, calls.invocations, calls.seconds_of("Converter")) == (21, 20, 2, 3)
+
+
+def test_a_history_sends_ten_events_to_a_call_and_asks_little_beside():
+    """Marks of ten events each: a call per ten events, and four for every hundred marks."""
+    calls = history.count(events_per_mark=10, marks=200)
+
+    assert calls["SendMessageBatch"] == 200
+    assert {name: calls[name] for name in ("BatchGetItem", "GetItem", "PutItem", "BatchWriteItem")} == {
+        "BatchGetItem": 4,
+        "GetItem": 3,
+        "PutItem": 4,
+        "BatchWriteItem": 0,
+    }

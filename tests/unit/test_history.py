@@ -415,6 +415,30 @@ def test_a_history_that_was_stopped_reads_no_further():
     assert (answer["stopped"], world.got()) == (STOPPED, {})
 
 
+def test_a_read_that_another_has_taken_the_place_of_notes_nothing():
+    """It knows a mark before its last event, which the other remembers as brought: what it noted would lose that."""
+    world = World()
+    segment = _hash("A") % 2
+    world.write("A", in_stream=False)
+    world.start()
+    slept = iter([True])
+
+    def overtake(operation: str) -> None:
+        if operation == "send" and next(slept, False):  # the first read has the mark as it was, and is slow
+            world.write("A")
+            world.queue.refuses = lambda _: "AccessDenied"
+            world.read(segment)
+            world.queue.refuses = lambda _: ""
+
+    world.queue.before = overtake
+    late = world.read(segment)
+    world.carry(1)
+    world.finish()
+
+    assert late["stopped"] == STOPPED
+    assert world.got() == world.wrote()
+
+
 def test_patience_with_a_queue_ends():
     """After so many times the history counts as stopped; started again it goes on with the same run."""
     world = World()

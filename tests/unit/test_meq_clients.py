@@ -125,8 +125,9 @@ def _late_joiner(world: World, progress: Progress) -> None:
     world.register("Police", json.dumps({"queueUrl": QUEUE, "from": "beginning"}))
     histories = HistoriesTable(TABLE, world.services["dynamodb"])
     histories.begin("Police", history_of("Police", "beginning"), "run1", 2)
-    histories.save("Police", "run1", 0, Segment(done=True, counts=(3, 30, 2, 1, 4)))
-    histories.save("Police", "run1", 1, Segment(counts=(1, 5, 0, 0, 0)))
+    for number, segment in enumerate((Segment(done=True, counts=(3, 30, 2, 1, 4)), Segment(counts=(1, 5, 0, 0, 0)))):
+        _, holder = histories.claim("Police", "run1", number)
+        assert histories.save("Police", "run1", number, segment, holder)
     histories.list_passed("Police", [Passed("A", "2025-01-01T00:00:00Z", "e1", '[{"path":"/x","rule":"enum"}]')])
     histories.move("Police", "run1", progress)
 

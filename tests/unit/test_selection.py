@@ -156,6 +156,18 @@ def test_when_nothing_is_remembered_any_more_the_history_is_settled():
     assert (_sent(selected), histories.settled) == ([[1]], [LATE_JOINER.history])
 
 
+def test_who_has_just_registered_is_not_taken_for_gone():
+    """The converter may know a client that this function's cache does not: it looks again before it drops anything."""
+
+    class Cached(SubscriptionsFake):
+        def subscription(self, name: str, fresh: bool = False) -> Subscription | None:
+            return PLAIN if fresh else None
+
+    selected = select({"client": NAME, "lanes": lanes(["A"])}, Cached(), HeldEventsInMemory(), HistoriesFake(), NOW)
+
+    assert _sent(selected) == [[1]]
+
+
 def test_who_has_unsubscribed_meanwhile_gets_nothing():
     """Its registration is gone, so nothing is sent, and nothing is held that nobody would come for."""
     store = HeldEventsInMemory()

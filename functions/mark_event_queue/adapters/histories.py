@@ -10,6 +10,7 @@
 """
 
 import json
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -123,17 +124,29 @@ class HistoriesTable:
         """Return the segments of this run that have been begun."""
         return [_segment(item) for item in self._query(segments_key(client)) if item.get("run") == run]
 
-    def save(self, client: str, run: str, number: int, segment: Segment) -> None:
-        """Note how far a segment is."""
-        counts = dict(zip(_COUNTS, segment.counts, strict=True))
-        item = key(segments_key(client), f"{number:06}") | {
-            "run": {"S": run},
-            "after": {"S": json.dumps(segment.after)},
-            "inHand": {"S": json.dumps(segment.in_hand)},
-            "done": {"S": "yes" if segment.done else ""},
-            **{name: {"N": str(count)} for name, count in counts.items()},
-        }
-        self._call("put_item", TableName=self._table, Item=item)
+    def claim(self, client: str, run: str, number: int) -> tuple[Segment, str]:
+        """Return how far a segment of this run is, and a name under which that is noted from now on, by nobody else.
+
+        Whoever read it before, and goes on because nobody could end it, knows an older state of the marks.
+        """
+        segment, holder = self.segment(client, run, number), secrets.token_hex(8)
+        self._call("put_item", TableName=self._table, Item=_item_of(client, run, number, segment, holder))
+        return segment, holder
+
+    def save(self, client: str, run: str, number: int, segment: Segment, holder: str) -> bool:
+        """Note how far a segment is; tell whether it was still this holder's."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=_item_of(client, run, number, segment, holder),
+                ConditionExpression="holder = :holder",
+                ExpressionAttributeValues={":holder": {"S": holder}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        except AwsError as error:
+            raise HeldEventsUnavailableError(f"put_item: {name_of(error)}") from error
+        return True
 
     def remember(self, client: str, places: Iterable[tuple[str, str]]) -> None:
         """Remember events, by group and event id, that history is about to bring and that may come once more."""
@@ -222,6 +235,18 @@ def segments_key(client: str) -> str:
 def passed_key(client: str) -> str:
     """Return the partition of the events that a client's history passed over."""
     return f"PASSED#{client}"
+
+
+def _item_of(client: str, run: str, number: int, segment: Segment, holder: str) -> dict[str, Any]:
+    counts = dict(zip(_COUNTS, segment.counts, strict=True))
+    return key(segments_key(client), f"{number:06}") | {
+        "run": {"S": run},
+        "holder": {"S": holder},
+        "after": {"S": json.dumps(segment.after)},
+        "inHand": {"S": json.dumps(segment.in_hand)},
+        "done": {"S": "yes" if segment.done else ""},
+        **{name: {"N": str(count)} for name, count in counts.items()},
+    }
 
 
 def _segment(item: Mapping[str, str]) -> Segment:

@@ -38,7 +38,11 @@ def read_segment(request: Mapping[str, Any], rules: Rules, stores: Stores, sende
     events were accepted; where one is refused, the next attempt goes on with that one.
     """
     client, run, number = request["client"], request["run"], request["segment"]
-    segment = stores.histories.segment(client, run, number)
+    segment, holder = stores.histories.claim(client, run, number)
+
+    def save(far: Segment) -> bool:
+        return stores.histories.save(client, run, number, far, holder)
+
     if segment.done:
         return _answer(segment)
     marks = stores.table.marks(number, request["segments"], segment.after)
@@ -49,16 +53,15 @@ def read_segment(request: Mapping[str, Any], rules: Rules, stores: Stores, sende
         pasts = _pasts(client, chunk, rules, stores)
         error, in_hand = _bring(request, pasts, segment.in_hand, stores, sender)
         if error:
-            segment = segment._replace(in_hand=in_hand)
-            stores.histories.save(client, run, number, segment)
+            save(segment._replace(in_hand=in_hand))
             return _answer(segment, "" if error == _NO_TIME else error)
         segment = Segment(_key_of(chunk[-1][-1]), {}, False, _added(segment.counts, pasts))
-        stores.histories.save(client, run, number, segment)
+        if not save(segment):
+            return _answer(segment, STOPPED)
         if not sender.has_time():
             return _answer(segment)
     segment = segment._replace(done=True)
-    stores.histories.save(client, run, number, segment)
-    return _answer(segment)
+    return _answer(segment, "" if save(segment) else STOPPED)
 
 
 def _answer(segment: Segment, stopped: str = "") -> dict[str, Any]:

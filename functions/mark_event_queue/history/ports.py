@@ -44,8 +44,11 @@ class Histories(Protocol):
     def segments(self, client: str, run: str) -> list[Segment]:
         """Return the segments of this run that have been begun."""
 
-    def save(self, client: str, run: str, number: int, segment: Segment) -> None:
-        """Note how far a segment is."""
+    def claim(self, client: str, run: str, number: int) -> tuple[Segment, str]:
+        """Return how far a segment of this run is, and a name under which that is noted from now on, by nobody else."""
+
+    def save(self, client: str, run: str, number: int, segment: Segment, holder: str) -> bool:
+        """Note how far a segment is; tell whether it was still this holder's."""
 
     def remember(self, client: str, places: Iterable[tuple[str, str]]) -> None:
         """Remember events, by group and event id, that may come once more."""
