@@ -3,7 +3,7 @@
 `python -m local.sfn_local` starts the Docker image, `python -m local.sfn_local --jar PATH` the jar. Each case
 of tests/statemachine/MockConfigFile.json is run, and its status, error and way are held against
 tests/statemachine/expectations.py, which the tests of the other engines go by. The machine that delivers
-events is an Express one; Step Functions Local starts no execution of these synchronously, so both are
+events is an Express one; Step Functions Local starts no execution of these synchronously, so all are
 created as Standard machines here, with the same definitions.
 
 tests/statemachine/test_sfn_local.py runs the comparing part on MiniStack. The starting part is tried there

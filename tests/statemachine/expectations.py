@@ -290,6 +290,8 @@ _HISTORIES = {
     ),
     "RefusedThenBrought": Case([*_BEGUN, *_READ, "Wait For Queue", *_READ, *_UP_TO_DATE], given=_ASKED),
     "RefusedForGood": Case([*_BEGUN, *_READ, "History Stopped"], error="HistoryStopped", given=_ASKED),
+    "StoppedMeanwhile": Case([*_BEGUN, *_READ, "History Stopped"], error="HistoryStopped", given=_ASKED),
+    "GoesOn": Case([*_BEGUN, *_READ, *_UP_TO_DATE], given=_ASKED),
     "SegmentDown": Case(
         [*_BEGUN, "Read Segments", "Read Segment", "Segment Failed", *_READ[4:], "History Stopped"],
         {"Read Segment": 5},
@@ -307,6 +309,7 @@ _HISTORIES = {
         [*_DUE, "Nothing Due"],
         given={"name": "/mark-event-queue/clients/original", "operation": "Update", "type": "String"},
     ),
+    "Stop": Case([*_DUE, "Nothing Due"], given=_ASKED | {"stop": True}),
     "Resumed": Case(
         [*_DUE, "Wait Until Resumed", *_UP_TO_DATE],
         given={"name": "/mark-event-queue/clients/original", "operation": "Update", "type": "String"},

@@ -15,7 +15,7 @@ is driven here directly. Seven of its points matter here, and each is mended for
 - it takes a mocked response by the number of the retry, where Step Functions Local counts the calls of
   a state over the whole execution: every visit of a loop would get the same answer.
 
-test_interpreter.py fails for each of these mends once moto needs it no longer. A seventh point is left
+test_interpreter.py fails for each of these mends once moto needs it no longer. An eighth point is left
 as it is: moto counts a state's attempts over all visits in one iteration, where AWS starts anew, so no
 case may try a state again in two visits.
 """

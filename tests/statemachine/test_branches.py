@@ -20,6 +20,7 @@ from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
+from mark_event_queue.domain.history import Segment
 from mark_event_queue.domain.lanes import entries_of, plan
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.history.bringing import Sender, bring_mark, read_segment
@@ -64,6 +65,21 @@ def _delivery(case: str) -> Execution:
 
 def _redrive(case: str) -> Execution:
     return _execution(REDRIVE, case)
+
+
+def _history(case: str) -> Execution:
+    return _execution(HISTORY, case)
+
+
+def _requests(execution: Execution, state: str) -> list[Any]:
+    """Return what the function is asked for by each try of a state."""
+    return [call.parameters["Payload"]["request"] for call in execution.calls(state)]
+
+
+def _answered(machine: str, case: str, state: str) -> list[Any]:
+    """Return what the function behind a state answers in a case, in order."""
+    answers = _responses(machine, case, state).values()
+    return [answer["Return"]["Payload"] for answer in answers if "Return" in answer]
 
 
 def _responses(machine: str, case: str, state: str) -> dict[str, Any]:
@@ -440,6 +456,104 @@ def test_what_is_handed_on_is_what_is_taken_over():
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+# What the steps of a history are handed
+# ----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("case", "steps"),
+    [
+        ("BroughtInTwoSteps", ["check", "begin", "read", "read", "conclude"]),
+        ("RefusedThenBrought", ["check", "begin", "read", "conclude", "read", "conclude"]),
+        ("GoesOn", ["check", "begin", "read", "conclude"]),
+        ("DryRun", ["check", "describe"]),
+        ("Stop", ["check"]),
+        ("Resumed", ["check"]),
+        ("OneMarkInSteps", ["check", "close", "bring", "bring", "bring"]),
+    ],
+)
+def test_a_history_names_the_steps_that_the_function_knows(case: str, steps: list[str]):
+    """Each Task of the function says which step it wants done, in this order; tries of the same step count once."""
+    attempts = [attempt for attempt in _history(case).attempts if not attempt.number]
+    payloads = [attempt.parameters.get("Payload", {}) for attempt in attempts]
+    assert [payload["step"] for payload in payloads if payload] == steps
+
+
+@pytest.mark.parametrize("case", ["BadRequest", "NothingDue", "Stop"])
+def test_a_history_is_checked_as_it_was_asked(case: str):
+    """The function gets the input of the execution, whatever it is: a request, or the detail of a change."""
+    assert _requests(_history(case), "Check Request") == [EXPECTED[HISTORY][case].given]
+
+
+@pytest.mark.parametrize(
+    ("case", "state"),
+    [
+        ("Brought", "Begin History"),
+        ("GoesOn", "Begin History"),
+        ("DryRun", "Describe History"),
+        ("OneMark", "Close Mark"),
+        ("OneMark", "Bring Mark"),
+    ],
+)
+def test_what_is_due_is_what_is_done(case: str, state: str):
+    """The step is handed what the check found, at every try."""
+    requests = _requests(_history(case), state)
+    assert requests == _answered(HISTORY, case, "Check Request") * len(requests)
+    assert requests
+
+
+def test_a_segment_is_handed_its_number_and_how_many_there_are():
+    """It is the same at every try and in every further invocation: how far it is, the table knows."""
+    (begun,) = _answered(HISTORY, "Brought", "Begin History")
+    part = {name: begun[name] for name in ("client", "queueUrl", "run", "eventsPerSecond")}
+    for case in ("Brought", "BroughtInTwoSteps", "RefusedThenBrought"):
+        first, again = _requests(_history(case), "Read Segment")
+        assert first == part | {"segments": 1, "segment": 0}
+        assert {name: again[name] for name in first} == first
+
+
+@pytest.mark.parametrize(
+    ("case", "segments"),
+    [
+        ("Brought", [{"done": True, "stopped": "", "ended": True}]),
+        ("RefusedForGood", [{"done": False, "stopped": "AccessDenied", "ended": True}]),
+        ("StoppedMeanwhile", [{"done": False, "stopped": "HistoryStopped", "ended": True}]),
+        ("SegmentDown", [{"done": False, "stopped": "HeldEventsUnavailableError"}]),
+    ],
+)
+def test_what_became_of_the_segments_is_concluded(case: str, segments: list[dict[str, Any]]):
+    """A segment that could not go on is told with its error, beside the others; the history does not fail."""
+    (begun,) = _answered(HISTORY, case, "Begin History")
+    assert _requests(_history(case), "Conclude History")[0] == {"request": begun, "segments": segments}
+
+
+def test_a_history_has_the_less_patience_the_more_often_it_comes_back():
+    """The next conclusion is handed the request as the one before left it."""
+    _, second = _requests(_history("RefusedThenBrought"), "Conclude History")
+    first = _answered(HISTORY, "RefusedThenBrought", "Conclude History")[0]
+    assert second["request"] == first["request"]
+
+
+def test_a_mark_goes_on_where_its_last_invocation_stopped():
+    """The request comes back with what was sent of the mark, and is handed on as it is."""
+    asked, *left = _requests(_history("OneMarkInSteps"), "Bring Mark")
+    answers = _answered(HISTORY, "OneMarkInSteps", "Bring Mark")
+    assert (asked["inHand"], left) == (0, answers[:-1])
+
+
+@pytest.mark.parametrize("case", ["BroughtInTwoSteps", "Resumed", "OneMark"])
+def test_what_was_held_for_the_client_is_redriven(case: str):
+    """All of it, of this client alone, however often."""
+    calls = _history(case).calls("Redrive Held")
+    assert calls
+    for call in calls:
+        assert call.parameters["StateMachineArn"] == "RedriveStateMachineArn"
+        started_by = call.parameters["Input"]["AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"]
+        assert call.parameters["Input"] == {"client": "original"} | {
+            "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": started_by
+        }
+        assert started_by.startswith("arn:aws:states:")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 # Nothing in the definition is left out
 # ----------------------------------------------------------------------------------------------------------------------
 @every_machine
@@ -631,7 +745,8 @@ def test_mocked_answers_of_a_history_are_such_as_the_function_makes():
         "Bring Mark": bring_mark(mark, rules_, stores, sender),
     }
     shapes = {state: _shape(answer) for state, answer in made.items()}
-    checks = {_shape_text(one) for one in (checked, mark, {"due": "nothing", "client": "original"})}
+    stop = check(HistoryRequest("original", stop=True), said, stores, moment)
+    checks = {_shape_text(one) for one in (checked, mark, stop)}
     for mocks in CASES[HISTORY].values():
         for state in mocks.keys() & {*made, "Check Request"}:
             for answer in [answer["Return"] for answer in RESPONSES[mocks[state]].values() if "Return" in answer]:
@@ -639,6 +754,39 @@ def test_mocked_answers_of_a_history_are_such_as_the_function_makes():
                     assert _shape_text(answer["Payload"]) in checks, mocks[state]
                 else:
                     assert _shape(answer["Payload"]) == shapes[state], (state, mocks[state])
+
+
+def _read_results(case: str) -> Iterator[dict[str, Any]]:
+    """Yield what each visit of a case's one segment comes to, with how many events were sent."""
+    for answer in _responses(HISTORY, case, "Read Segment").values():
+        if "Return" not in answer:
+            if not answer["Throw"]["Error"].startswith("Lambda."):
+                yield {"done": False, "stopped": answer["Throw"]["Error"], "sent": 0}
+        elif answer["Return"]["Payload"]["ended"]:
+            yield answer["Return"]["Payload"]
+
+
+@pytest.mark.parametrize("case", [case for case, mocks in CASES[HISTORY].items() if "Conclude History" in mocks])
+def test_mocked_conclusions_of_a_history_are_such_as_the_function_makes(case: str):
+    """Of what the segment of a case came to, the function itself makes the mocked answer, value by value."""
+    (begun,) = _answered(HISTORY, case, "Begin History")
+    concluded = _answered(HISTORY, case, "Conclude History")
+    dynamodb, run_ = DynamoDBInMemory(), begun["run"]
+    histories = HistoriesTable("held", dynamodb)
+    stores = Stores(SimpleNamespace(), histories, HeldEventsTable("held", dynamodb), QueueInMemory())
+    histories.begin("original", begun["history"], run_, 1)
+    results = list(_read_results(case))
+    assert len(results) == len(concluded)
+    for result, answer in zip(results, concluded, strict=True):
+        counts = tuple(answer["counts"].values())
+        _, holder = histories.claim("original", run_, 0)
+        histories.save("original", run_, 0, Segment(done=result["done"], counts=counts), holder)
+        # Of what is refused, or fails, for good, the case has the last of many tries alone.
+        patience = answer["request"]["patience"] + 1
+        made = conclude_history({"request": begun | {"patience": patience}, "segments": [result]}, stores)
+        assert made == answer
+        assert list(answer["counts"]) == ["marks", "sent", "filtered", "passedOver", "leftToGate"]
+        assert answer["counts"]["sent"] == result["sent"]
 
 
 def _shape_text(value: Any) -> str:
