@@ -2,13 +2,14 @@
 
 Every input and output of every state of deliver-events.asl.json is built here as JSON, in its widest
 spelling, from what the real packer, validator, gate, planner, parking and release make of the records; of
-redrive-events.asl.json those of a turn of a hundred sequences. SQS, Lambda and Step Functions add what
+redrive-events.asl.json those of a turn of a hundred sequences; of deliver-history.asl.json those of a history
+in as many segments as there can be. SQS, Lambda and Step Functions add what
 they are documented to answer; that they add no more cannot be proven offline.
 """
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count, cycle, islice
 from typing import Any
@@ -17,6 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mark_event_queue.adapters.held_events import HeldEventsTable
+from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack
 from mark_event_queue.domain.budget import (
     LARGEST_EVENT_BYTES,
@@ -25,18 +28,27 @@ from mark_event_queue.domain.budget import (
     STATE_BYTES,
     budget,
 )
-from mark_event_queue.domain.clients import Registration, admit
+from mark_event_queue.domain.clients import Registration, Subscription, admit
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.events import Event, convert
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
 from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.domain.lanes import Entry, Lane, entry_of, part, sequences_of
 from mark_event_queue.gate.gate import hold_at_gate
+from mark_event_queue.history.bringing import Sender, bring_mark, read_segment
+from mark_event_queue.history.course import begin
+from mark_event_queue.history.course import conclude as conclude_history
+from mark_event_queue.history.course import describe as describe_history
+from mark_event_queue.history.due import Moment, check
+from mark_event_queue.history.past import Rules
+from mark_event_queue.history.ports import Stores
+from mark_event_queue.history.request import HistoryRequest
 from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, conclude, describe, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, Item, client, item, record
+from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import HeldEventsInMemory, QueueInMemory, VerdictContract
 
 # Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
@@ -462,3 +474,107 @@ def test_a_turn_of_the_longest_marks_fits(mark: Callable[[int], str]):
     request = parse(asked).as_state() | {"queueUrl": client()["queueUrl"], "after": "x" * 128}
 
     _assert_fits(_turn_states(store, request), "a turn")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# A history
+# ----------------------------------------------------------------------------------------------------------------------
+_RUN = "f" * 12
+_MOST_SEGMENTS = 40
+_LONGEST_ERROR = {"Error": "E" * 256, "Cause": "c" * 32_768}  # Step Functions API Reference, TaskFailedEventDetails
+_SMALL = 100_000
+
+
+class _PastOf:
+    """A producer's table whose every segment has so many marks of one event each."""
+
+    def __init__(self, marks: int) -> None:
+        self._marks = marks
+
+    def size(self) -> tuple[int, int]:
+        return 10**12, 10**15
+
+    def marks(self, segment: int, segments: int, after: Item) -> Iterator[list[Item]]:
+        for number in range(self._marks):
+            yield self.mark(f"{segment}-{number}".ljust(512, "\U0001f600"))
+
+    def mark(self, mark: str) -> list[Item]:
+        return [item(1, mark)]
+
+
+class _AtOnce:
+    def wait_for(self, events: int) -> None:
+        """Wait for nothing."""
+
+    def pause(self, attempt: int) -> None:
+        """Wait for nothing."""
+
+
+def _history(marks: int, error: str = "") -> tuple[Stores, Subscription, Rules, Sender]:
+    """Return a client of the longest name, whose queue refuses with an error, or takes everything."""
+    dynamodb = DynamoDBInMemory()
+    name, url = "n" * LONGEST_CLIENT_NAME, "https://" + "h" * (LONGEST_QUEUE_URL - len("https://"))
+    table: Any = _PastOf(marks)
+    queue = QueueInMemory(lambda entry: error)
+    stores = Stores(table, HistoriesTable("held", dynamodb), HeldEventsTable("held", dynamodb), queue)
+    said = Subscription(name, url, NOW, since="2026-01-31T09:30:00.123456789Z")
+    rules: Any = Rules(_deciding([]), said, _RUN, (), True, NOW)
+    return stores, said, rules, Sender(_AtOnce(), lambda: True)
+
+
+def _history_states(marks: int, error: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the states of a history in as many segments as there can be, each of them brought, or refused."""
+    stores, said, rules, sender = _history(marks, error)
+    asked = HistoryRequest(said.name, segments=_MOST_SEGMENTS, events_per_second=10_000, settle_seconds=3_600)
+    checked = check(asked, said, stores, Moment(NOW, _RUN, 3_600))
+    yield "Check Request, answer", _lambda_answer(checked)
+    yield "Describe History, answer", _lambda_answer(describe_history(checked, stores))
+    request = begin(checked, stores)
+    yield "Begin History, answer", _lambda_answer(request)
+    shared = {name: request[name] for name in ("client", "queueUrl", "run", "eventsPerSecond")}
+    read, failed = [], []
+    for number in request["segments"]:
+        part = shared | {"segments": len(request["segments"]), "segment": number}
+        answer = read_segment(part, rules, stores, sender)
+        assert bool(answer["stopped"]) == bool(error)
+        yield "Read Segment, request", {"FunctionName": _ARN, "Payload": {"step": "read", "request": part}}
+        yield "Read Segment, answer", _lambda_answer(answer)
+        yield "Read Segment, output", part | {"read": answer}
+        yield "Read Segment, caught", part | {"read": answer, "error": _LONGEST_ERROR}
+        read.append({name: answer[name] for name in ("done", "stopped", "ended")})
+        failed.append({"done": False, "stopped": f"{number:02}".ljust(256, "E")})
+    for segments in (failed, read):
+        yield "Read Segments, output", {"request": request, "segments": segments}
+        given_ = {"step": "conclude", "request": {"request": request, "segments": segments}}
+        yield "Conclude History, request", {"FunctionName": _ARN, "Payload": given_}
+        concluded = conclude_history({"request": request, "segments": segments}, stores)
+        yield "Conclude History, answer", _lambda_answer(concluded)
+    assert concluded["outcome"] == ("refused" if error else "brought")
+    assert concluded["counts"]["sent"] == (0 if error else _MOST_SEGMENTS * marks)
+
+
+@pytest.mark.parametrize("error", ["", "KmsAccessDenied".ljust(60, "x")])
+def test_a_history_is_small_however_many_marks_there_are(error: str):
+    """In forty segments of longest names every state fits many times, and more marks add digits to counts alone."""
+    few, many = list(_history_states(1, error)), list(_history_states(230, error))
+
+    _assert_fits(iter(many), "a history")
+    assert [name for name, _ in few] == [name for name, _ in many]
+    for (name, small), (_, large) in zip(few, many, strict=True):
+        assert len(json.dumps(large)) - len(json.dumps(small)) <= 3 * 4, name
+        assert len(json.dumps(large)) < _SMALL, name
+
+
+@pytest.mark.parametrize("error", ["", "KmsAccessDenied".ljust(60, "x")])
+@pytest.mark.parametrize("mark", _LONGEST_MARKS)
+def test_the_history_of_one_longest_mark_is_small(mark: Callable[[int], str], error: str):
+    """The mark goes along from step to step, as long as a key can be."""
+    stores, said, rules, sender = _history(1, error)
+    request = check(HistoryRequest(said.name, mark=mark(1)), replace(said, since=""), stores, Moment(NOW, _RUN, 60))
+    stores.held.close(said.name, mark(1))
+
+    brought = bring_mark(request, rules, stores, sender)
+
+    assert (brought["mark"], brought["stopped"]) == (mark(1), error)
+    for state in (request, brought):
+        assert len(json.dumps(_lambda_answer(state))) < _SMALL
