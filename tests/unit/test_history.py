@@ -453,6 +453,29 @@ def test_patience_with_a_queue_ends():
     assert world.check()["goesOn"]
 
 
+@pytest.mark.parametrize("asked_first", [4, 1])
+def test_a_run_keeps_its_segments_whatever_is_asked_when_it_goes_on(asked_first: int):
+    """Marks are spread over segments by their number: with another one, some would never be read."""
+    world = World()
+    for mark in "ABCDEFGH":
+        world.write(mark, LONG_AGO, in_stream=False)
+    world.histories.begin(NAME, JOINER.history, "run1", asked_first)
+
+    def read(segment: int) -> dict[str, Any]:
+        part = {"client": NAME, "queueUrl": URL, "run": "run1", "segment": segment, "segments": asked_first}
+        return read_segment(part, _rules(), world.stores, Sender(_Tireless(), lambda: True))
+
+    read(0)
+    world.histories.move(NAME, "run1", Progress.STOPPED)
+
+    world.start()
+    results = [read(segment) for segment in world.request["segments"]]
+    outcome = conclude({"request": world.request, "segments": results}, world.stores)["outcome"]
+
+    assert (world.request["goesOn"], outcome) == (True, "brought")
+    assert world.got() == world.wrote()
+
+
 def test_one_mark_comes_again_and_what_is_held_of_it_follows():
     """The mark is closed meanwhile: no redrive lets anything of it go before its past."""
     world = World(replace(JOINER, since=""))

@@ -49,7 +49,8 @@ class HistoriesTable:
     def state(self, client: str) -> HistoryState:
         """Return what is known of a client's history."""
         item = self._get(HISTORY, client)
-        return HistoryState(*(item.get(name, "") for name in ("history", "run", "progress", "ended")))
+        name, run, progress, ended = (item.get(name, "") for name in ("history", "run", "progress", "ended"))
+        return HistoryState(name, run, progress, ended, int(item.get("segments", 0)))
 
     def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
         """Return the event ids of those entries that history brought, as far as they are remembered."""

@@ -32,6 +32,8 @@ class HistoryState(NamedTuple):
     progress: str = ""
     ended: str = ""
     """When it was done (UTC)."""
+    segments: int = 0
+    """In how many segments this run reads the producer's table."""
 
     def is_done(self, wanted: str) -> bool:
         """Tell whether the history that the registration wants has been delivered."""

@@ -68,7 +68,8 @@ def check(asked: HistoryRequest, subscription: Subscription | None, stores: Stor
         "run": run,
         "goesOn": goes_on,
         "waitSeconds": 0 if goes_on and state.progress == Progress.STOPPED else wait,
-        "segments": list(range(asked.segments)),
+        # Another number of segments has other marks in each, and how far they are would be of no use.
+        "segments": list(range(state.segments if goes_on else asked.segments)),
         "eventsPerSecond": asked.events_per_second,
         "patience": PATIENCE,
     }
