@@ -23,16 +23,19 @@ from local.environment import REGION
 _ROUNDS = 7
 _RUNTIME = "awslambdaric.bootstrap"
 _OF_THE_VALIDATOR = ("jsonschema_rs", "aws_lambda_powertools")
-_CLIENTS = {
+FUNCTIONS = {
     "ConverterFunction": ("ssm", "stepfunctions"),
     "ValidatorFunction": (),
     "GateFunction": ("dynamodb",),
-    "SelectFunction": ("dynamodb",),
+    "ForgetFunction": ("dynamodb",),
+    "SelectFunction": ("ssm", "dynamodb"),
     "ParkFunction": ("dynamodb",),
     "RedriveFunction": ("ssm", "dynamodb", "sqs"),
     "ReleaseFunction": ("ssm", "stepfunctions", "dynamodb"),
+    "HistoryFunction": ("ssm", "dynamodb", "sqs"),
     "SurveyFunction": ("dynamodb", "s3"),
 }
+"""The functions of the template, and the services of which each makes a client."""
 
 
 class ColdStart(NamedTuple):
@@ -70,7 +73,7 @@ def measure() -> ColdStarts:
         resources = yaml.load(template.read_text("utf-8"), Loader=_Loader)["Resources"]  # noqa: S506 (a SafeLoader)
         functions = {name: resources[name] for name in resources if resources[name]["Type"].endswith("::Function")}
         measured = [_measure(name, resource, template.parent / name) for name, resource in functions.items()]
-        environment = _environment(template.parent / "ValidatorFunction")
+        environment = settings(template.parent / "ValidatorFunction")
         return ColdStarts(measured, {module: _import_alone(module, environment) for module in _OF_THE_VALIDATOR})
 
 
@@ -84,17 +87,17 @@ def _runtime() -> str:
 
 
 def _measure(name: str, resource: dict[str, Any], package: Path) -> ColdStart:
-    clients = "".join([f"\nboto3.client({service!r})" for service in _CLIENTS[name]])
+    clients = "".join([f"\nboto3.client({service!r})" for service in FUNCTIONS[name]])
     floor = _runtime() + (f"import boto3{clients}\n" if clients else "") + "def handler(event, context): pass"
     module = resource["Properties"]["Handler"].rpartition(".")[0]
     ours = f"{_runtime()}import {module}"
     files = [path for path in package.rglob("*") if path.is_file()]
     size, zipped = sum(path.stat().st_size for path in files), _zipped(package, files)
 
-    environment = _environment(package)
+    environment = settings(package)
     pairs = [(_cpu_milliseconds(floor, environment), _cpu_milliseconds(ours, environment)) for _ in range(_ROUNDS)]
     floors, measured = zip(*pairs, strict=True)
-    return ColdStart(name, _CLIENTS[name], statistics.median(floors), statistics.median(measured), size, zipped)
+    return ColdStart(name, FUNCTIONS[name], statistics.median(floors), statistics.median(measured), size, zipped)
 
 
 def _cpu_milliseconds(code: str, environment: dict[str, str]) -> float:
@@ -106,7 +109,8 @@ def _cpu_milliseconds(code: str, environment: dict[str, str]) -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def _environment(package: Path) -> dict[str, str]:
+def settings(package: Path) -> dict[str, str]:
+    """Return what a function needs to start from a package: the template's settings, and an AWS that is not asked."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(package),
@@ -119,6 +123,8 @@ def _environment(package: Path) -> dict[str, str]:
         "POWERTOOLS_SERVICE_NAME": "bench",
         "POWERTOOLS_METRICS_NAMESPACE": "mark-event-queue",
         "CLIENTS_PATH": "/mark-event-queue/clients",
+        "CLIENTS_CACHE_SECONDS": "60",
+        "EVENT_TABLE": "bench",
         "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:bench",
         "PARKED_EVENTS_TABLE": "bench",
         "SCHEMAS_FOLDER": str(stack.SCHEMAS),

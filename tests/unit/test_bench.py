@@ -6,10 +6,11 @@ It cannot prove that AWS charges, limits and logs as the tables and the document
 import json
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from bench import history
+from bench import cold_start, history
 from bench.calls import BATCH, floor
 from bench.capacity import Durations, capacity, load_quotas, main, of_calls, of_engine, shard_rate
 from bench.chain import longest_chain
@@ -23,6 +24,7 @@ from mark_event_queue.domain.batches import LIVE, input_of, pack
 from mark_event_queue.domain.contract import load
 from mark_event_queue.validator.validation import validate
 from tests.builders import NOW, ROOT, SCHEMAS
+from tests.template.translation import of_type, translated
 
 ONE_DOLLAR = Prices({name: {"usd": 1, "per": 1} for name in load_prices().by_name})
 FULL = Batch(
@@ -264,3 +266,12 @@ def test_a_history_sends_ten_events_to_a_call_and_asks_little_beside():
         "PutItem": 4,
         "BatchWriteItem": 0,
     }
+
+
+def test_every_function_of_the_template_can_be_started_by_the_bench():
+    """A function or a setting that is new in the template, and not here, would end the run."""
+    functions = of_type(translated("template.yaml"), "AWS::Lambda::Function")
+    needed = {name for one in functions.values() for name in one["Environment"]["Variables"]}
+
+    assert functions.keys() == cold_start.FUNCTIONS.keys()
+    assert needed <= cold_start.settings(Path("package")).keys()
