@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.dynamodb import caller, items_of
 from mark_event_queue.domain.errors import EventTableUnavailableError
 
 Item = dict[str, Any]
@@ -20,7 +20,7 @@ class EventTable:
 
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
-        self._client: Any = client or boto3.client("dynamodb", config=_CONFIG)
+        self._call = caller(client or boto3.client("dynamodb", config=_CONFIG), EventTableUnavailableError)
 
     def marks(self, segment: int, segments: int, after: Mapping[str, Any]) -> Iterator[list[Item]]:
         """Yield the marks of a segment behind a key, each with all its items, which a scan gives together.
@@ -57,19 +57,9 @@ class EventTable:
 
     def _items(self, operation: str, options: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Item]:
         start = {"ExclusiveStartKey": dict(after)} if after else {}
-        while True:
-            answer = self._call(operation, TableName=self._table, ConsistentRead=True, **options, **start)
-            for item in answer["Items"]:
-                yield {name: as_in_stream(value) for name, value in item.items()}
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
-            return getattr(self._client, operation)(**arguments)
-        except AwsError as error:
-            raise EventTableUnavailableError(f"{operation}: {name_of(error)}") from error
+        asked = {"TableName": self._table, "ConsistentRead": True, **options, **start}
+        for item in items_of(self._call, operation, **asked):
+            yield {name: as_in_stream(value) for name, value in item.items()}
 
 
 def as_in_stream(attribute: Any) -> Any:

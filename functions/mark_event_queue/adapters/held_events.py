@@ -22,28 +22,26 @@ The index `OldestFirst` has the sequences of each recipient by the time since wh
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.dynamodb import ConditionNotMetError, caller, items_at, items_of, plain
 from mark_event_queue.adapters.held_writes import (
-    ATTEMPTS,
     BROKEN,
     FIRST_IS,
     Discarding,
     Holding,
     HoldingBehind,
     Leaving,
+    Values,
     Writer,
     event_key,
     events_value,
     first_values,
     key,
     now,
-    pause,
     recipient_key,
     sequence_key,
     version_values,
@@ -58,8 +56,6 @@ HISTORY_PREFIX = "/"
 """What the name of a history begins with, and no recipient's."""
 OLDEST_FIRST = "OldestFirst"
 
-_KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
-
 _LONGEST_INVOCATION_SECONDS = 900  # Lambda Developer Guide, quotas
 _NOTHING_COMING = "(attribute_not_exists(coming) OR comingAt < :longAgo)"
 
@@ -72,6 +68,7 @@ class HeldEventsTable:
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
         self._client = client or boto3.client("dynamodb", config=_CONFIG)
+        self._call = caller(self._client, HeldEventsUnavailableError)
         self._writer = Writer(self._client)
 
     # ------------------------------------------------------------------------------------------------------------------
@@ -150,15 +147,8 @@ class HeldEventsTable:
         Raises:
             HeldEventsUnavailableError: the table did not take it.
         """
-        with suppress(_ConditionNotMetError):
-            self._call(
-                "update_item",
-                TableName=self._table,
-                Key=key(recipient_key(recipient), to_group_id(mark)),
-                UpdateExpression="SET version = version + :one REMOVE closed",
-                ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeValues={":one": {"N": "1"}},
-            )
+        place = key(recipient_key(recipient), to_group_id(mark))
+        self._amend(place, "SET version = version + :one REMOVE closed", {":one": {"N": "1"}})
 
     def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
         """Return those of the groups that are held, each with the sequence number from which on, if that is known.
@@ -167,19 +157,8 @@ class HeldEventsTable:
             HeldEventsUnavailableError: the table did not answer.
         """
         keys = [key(recipient_key(recipient), group_id) for group_id in group_ids]
-        found: dict[str, str] = {}
-        fruitless = 0
-        while keys:
-            read = {"Keys": keys[:_KEYS_PER_READ], "ConsistentRead": True, "ProjectionExpression": "sk, firstNumber"}
-            answer = self._call("batch_get_item", RequestItems={self._table: read})
-            items = [_plain(item) for item in answer["Responses"].get(self._table, [])]
-            found |= {item["sk"]: item.get("firstNumber", "") for item in items}
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self._table, {})
-            fruitless = 0 if items or not unprocessed else fruitless + 1
-            if fruitless:
-                _pause(fruitless)
-            keys = unprocessed.get("Keys", []) + keys[_KEYS_PER_READ:]
-        return found
+        items = map(plain, items_at(self._call, self._table, keys, "sk, firstNumber"))
+        return {item["sk"]: item.get("firstNumber", "") for item in items}
 
     # ------------------------------------------------------------------------------------------------------------------
     # Looking
@@ -190,7 +169,7 @@ class HeldEventsTable:
         Raises:
             HeldEventsUnavailableError: the table did not answer.
         """
-        return [item["sk"] for page in self._pages(RECIPIENTS) for item in page]
+        return [item["sk"] for item in self._all(RECIPIENTS)]
 
     def recipients(self) -> list[Recipient]:
         """Return of whom anything may be held.
@@ -200,8 +179,7 @@ class HeldEventsTable:
         """
         return [
             Recipient(item["sk"], max(0, int(item.get("events", 0))))
-            for page in self._pages(RECIPIENTS)
-            for item in page
+            for item in self._all(RECIPIENTS)
             if not item["sk"].startswith(HISTORY_PREFIX)
         ]
 
@@ -219,7 +197,7 @@ class HeldEventsTable:
             ExpressionAttributeValues={":recipient": {"S": recipient}},
             Limit=1,
         )
-        return "".join([_plain(item)["since"] for item in answer["Items"]])
+        return "".join([plain(item)["since"] for item in answer["Items"]])
 
     def sequences(self, recipient: str, after: str, limit: int) -> list[HeldSequence]:
         """Return held sequences of the recipient, ordered by group id, those behind `after`.
@@ -228,8 +206,7 @@ class HeldEventsTable:
             HeldEventsUnavailableError: the table did not answer.
         """
         start = {"ExclusiveStartKey": key(recipient_key(recipient), after)} if after else {}
-        answer = self._query(recipient_key(recipient), Limit=limit, **start)
-        return [_sequence(_plain(item)) for item in answer["Items"]]
+        return [_sequence(item) for item in self._query(recipient_key(recipient), Limit=limit, **start)]
 
     def sequence(self, recipient: str, group_id: str) -> HeldSequence | None:
         """Return one held sequence, or None when it is not held.
@@ -259,8 +236,7 @@ class HeldEventsTable:
             HeldEventsUnavailableError: the table did not answer.
         """
         start = {"ExclusiveStartKey": event_key(recipient, after)} if after else {}
-        answer = self._query(sequence_key(recipient, group_id), Limit=limit, **start)
-        return [_entry(_plain(item)) for item in answer["Items"]]
+        return [_entry(item) for item in self._query(sequence_key(recipient, group_id), Limit=limit, **start)]
 
     # ------------------------------------------------------------------------------------------------------------------
     # Letting go
@@ -287,15 +263,7 @@ class HeldEventsTable:
         Raises:
             HeldEventsUnavailableError: the table did not take it.
         """
-        with suppress(_ConditionNotMetError):  # nothing is held of the recipient any more
-            self._call(
-                "update_item",
-                TableName=self._table,
-                Key=key(RECIPIENTS, recipient),
-                UpdateExpression="ADD events :taken",
-                ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeValues={":taken": {"N": str(-events)}},
-            )
+        self._amend(key(RECIPIENTS, recipient), "ADD events :taken", {":taken": {"N": str(-events)}})
 
     def end(self, recipient: str, group_id: str, version: int) -> bool:
         """End a sequence (for no group: the mention of the recipient) unless it has changed since that version.
@@ -317,7 +285,7 @@ class HeldEventsTable:
                     ":longAgo": {"S": now(_LONGEST_INVOCATION_SECONDS)},
                 },
             )
-        except _ConditionNotMetError:
+        except ConditionNotMetError:
             return False
         return True
 
@@ -327,25 +295,15 @@ class HeldEventsTable:
         Raises:
             HeldEventsUnavailableError: the table did not take it.
         """
-        with suppress(_ConditionNotMetError):
-            self._call(
-                "update_item",
-                TableName=self._table,
-                Key=key(recipient_key(recipient), first["MessageGroupId"]),
-                UpdateExpression=f"SET #error = :error, {FIRST_IS}",
-                ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeNames={"#error": "error"},
-                ExpressionAttributeValues={":error": {"S": error}} | first_values(first),
-            )
-            if "Violations" in first:
-                self._call(
-                    "update_item",
-                    TableName=self._table,
-                    Key=event_key(recipient, first),
-                    UpdateExpression="SET violations = :violations",
-                    ConditionExpression="attribute_exists(pk)",
-                    ExpressionAttributeValues={":violations": {"S": first["Violations"]}},
-                )
+        noted = self._amend(
+            key(recipient_key(recipient), first["MessageGroupId"]),
+            f"SET #error = :error, {FIRST_IS}",
+            {":error": {"S": error}} | first_values(first),
+            **{"#error": "error"},
+        )
+        if noted and "Violations" in first:
+            values = {":violations": {"S": first["Violations"]}}
+            self._amend(event_key(recipient, first), "SET violations = :violations", values)
 
     # ------------------------------------------------------------------------------------------------------------------
     # How
@@ -361,49 +319,38 @@ class HeldEventsTable:
 
     def _get(self, pk: str, sk: str) -> dict[str, str]:
         answer = self._call("get_item", TableName=self._table, Key=key(pk, sk), ConsistentRead=True)
-        return _plain(answer.get("Item", {}))
+        return plain(answer.get("Item", {}))
 
-    def _pages(self, pk: str) -> Iterator[list[dict[str, str]]]:
-        start: dict[str, Any] = {}
-        while True:
-            answer = self._query(pk, **start)
-            yield [_plain(item) for item in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-
-    def _query(self, pk: str, **options: Any) -> Any:
-        return self._call(
-            "query",
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-            ConsistentRead=True,
-            **options,
-        )
-
-    def _call(self, operation: str, **arguments: Any) -> Any:
+    def _amend(self, place: Values, expression: str, values: Mapping[str, Any], **names: str) -> bool:
+        """Change an item if it is there; tell whether it was."""
+        named = {"ExpressionAttributeNames": names} if names else {}
         try:
-            return getattr(self._client, operation)(**arguments)
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            raise _ConditionNotMetError from error
-        except AwsError as error:
-            raise HeldEventsUnavailableError(f"{operation}: {name_of(error)}") from error
+            self._call(
+                "update_item",
+                TableName=self._table,
+                Key=place,
+                UpdateExpression=expression,
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues=values,
+                **named,
+            )
+        except ConditionNotMetError:
+            return False
+        return True
 
+    def _all(self, pk: str) -> Iterator[dict[str, str]]:
+        return map(plain, items_of(self._call, "query", **self._of(pk)))
 
-class _ConditionNotMetError(Exception):
-    """The item was not, or not any more, as the write wanted it to be."""
+    def _query(self, pk: str, **options: Any) -> list[dict[str, str]]:
+        return [plain(item) for item in self._call("query", **self._of(pk), **options)["Items"]]
 
-
-def _pause(fruitless: int) -> None:
-    """Wait before the same keys are asked for again.
-
-    Raises:
-        HeldEventsUnavailableError: they have been left unprocessed too often.
-    """
-    if fruitless == ATTEMPTS:
-        raise HeldEventsUnavailableError("batch_get_item: all keys were left unprocessed, time after time")
-    pause(fruitless)
+    def _of(self, pk: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ConsistentRead": True,
+        }
 
 
 def _place(recipient: str, group_id: str) -> tuple[str, str]:
@@ -412,10 +359,6 @@ def _place(recipient: str, group_id: str) -> tuple[str, str]:
 
 def _coming(token: str) -> dict[str, Any]:
     return {":coming": {"SS": [token]}}
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, str]:
-    return {name: next(iter(value.values())) for name, value in item.items()}
 
 
 def _sequence(item: Mapping[str, str]) -> HeldSequence:

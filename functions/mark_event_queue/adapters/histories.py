@@ -13,12 +13,14 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.dynamodb import ConditionNotMetError, caller, items_at, items_of, plain, write_all
 from mark_event_queue.adapters.held_events import RECIPIENTS
 from mark_event_queue.adapters.held_writes import key, now
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
@@ -29,8 +31,6 @@ from mark_event_queue.domain.lanes import Entry
 
 HISTORY = "HISTORY"
 
-_KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
-_ITEMS_PER_WRITE = 25  # BatchWriteItem
 _COUNTS = ("marks", "sent", "filtered", "passedOver", "leftToGate")
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
@@ -42,6 +42,7 @@ class HistoriesTable:
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
         self._client: Any = client or boto3.client("dynamodb", config=_CONFIG)
+        self._call = caller(self._client, HeldEventsUnavailableError)
 
     # ------------------------------------------------------------------------------------------------------------------
     # For whoever delivers
@@ -56,13 +57,7 @@ class HistoriesTable:
         """Return the event ids of those entries that history brought, as far as they are remembered."""
         places = {(one["MessageGroupId"], one["MessageDeduplicationId"]) for one in entries}
         keys = [key(brought_key(client, group_id), event_id) for group_id, event_id in sorted(places)]
-        found: set[str] = set()
-        while keys:
-            read = {"Keys": keys[:_KEYS_PER_READ], "ConsistentRead": True, "ProjectionExpression": "sk"}
-            answer = self._call("batch_get_item", RequestItems={self._table: read})
-            found |= {item["sk"]["S"] for item in answer["Responses"].get(self._table, [])}
-            keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", []) + keys[_KEYS_PER_READ:]
-        return found
+        return {item["sk"]["S"] for item in items_at(self._call, self._table, keys, "sk")}
 
     def settle(self, client: str, history: HistoryState) -> None:
         """Note that a history needs no selection any more, unless another run of it has begun."""
@@ -88,33 +83,26 @@ class HistoriesTable:
         texts = {"history": history, "run": run, "progress": Progress.RUNNING, "began": now()}
         item = key(HISTORY, client) | {name: {"S": text} for name, text in texts.items()}
         self._call("put_item", TableName=self._table, Item=item | {"segments": {"N": str(segments)}})
-        self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
-        for pk in (segments_key(client), passed_key(client)):
-            self._delete(key(pk, item["sk"]) for item in self._query(pk))
+        self._clear(client, history)
 
     def move(self, client: str, run: str, progress: Progress) -> None:
         """Note how far a run is, if it is still the client's."""
         expression = "SET progress = :progress" + (", ended = :now" if progress == Progress.DONE else "")
         values = {":progress": {"S": progress}, ":run": {"S": run}}
-        try:
-            self._client.update_item(
+        with suppress(ConditionNotMetError):
+            self._call(
+                "update_item",
                 TableName=self._table,
                 Key=key(HISTORY, client),
                 UpdateExpression=expression,
                 ConditionExpression="run = :run",
                 ExpressionAttributeValues=values | ({":now": {"S": now()}} if progress == Progress.DONE else {}),
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return
-        except AwsError as error:
-            raise HeldEventsUnavailableError(f"update_item: {name_of(error)}") from error
 
     def end(self, client: str, history: str) -> None:
         """Know nothing of a client's history any more, as of one that has unsubscribed."""
         self._call("delete_item", TableName=self._table, Key=key(HISTORY, client))
-        self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
-        for pk in (segments_key(client), passed_key(client)):
-            self._delete(key(pk, item["sk"]) for item in self._query(pk))
+        self._clear(client, history)
 
     def segment(self, client: str, run: str, number: int) -> Segment:
         """Return how far a segment of this run is."""
@@ -137,16 +125,15 @@ class HistoriesTable:
     def save(self, client: str, run: str, number: int, segment: Segment, holder: str) -> bool:
         """Note how far a segment is; tell whether it was still this holder's."""
         try:
-            self._client.put_item(
+            self._call(
+                "put_item",
                 TableName=self._table,
                 Item=_item_of(client, run, number, segment, holder),
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeValues={":holder": {"S": holder}},
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
+        except ConditionNotMetError:
             return False
-        except AwsError as error:
-            raise HeldEventsUnavailableError(f"put_item: {name_of(error)}") from error
         return True
 
     def remember(self, client: str, places: Iterable[tuple[str, str]]) -> None:
@@ -181,46 +168,31 @@ class HistoriesTable:
     # ------------------------------------------------------------------------------------------------------------------
     # How
     # ------------------------------------------------------------------------------------------------------------------
+    def _clear(self, client: str, history: str) -> None:
+        """Take out what a run leaves beside what is known of it, and that it needs no selection."""
+        self._call("delete_item", TableName=self._table, Key=key(RECIPIENTS, history))
+        for pk in (segments_key(client), passed_key(client)):
+            self._delete(key(pk, item["sk"]) for item in self._query(pk))
+
     def _put(self, items: Iterable[Mapping[str, Any]]) -> None:
         by_key = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
-        self._write([{"PutRequest": {"Item": item}} for item in by_key.values()])
+        write_all(self._call, self._table, [{"PutRequest": {"Item": item}} for item in by_key.values()])
 
     def _delete(self, keys: Iterable[Mapping[str, Any]]) -> None:
-        self._write([{"DeleteRequest": {"Key": one}} for one in keys])
-
-    def _write(self, requests: Sequence[Mapping[str, Any]]) -> None:
-        for start in range(0, len(requests), _ITEMS_PER_WRITE):
-            left: Any = requests[start : start + _ITEMS_PER_WRITE]
-            while left:
-                answer = self._call("batch_write_item", RequestItems={self._table: left})
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+        write_all(self._call, self._table, [{"DeleteRequest": {"Key": one}} for one in keys])
 
     def _get(self, pk: str, sk: str) -> dict[str, str]:
         answer = self._call("get_item", TableName=self._table, Key=key(pk, sk), ConsistentRead=True)
-        return _plain(answer.get("Item", {}))
+        return plain(answer.get("Item", {}))
 
     def _query(self, pk: str, **options: Any) -> Iterator[dict[str, str]]:
-        start: dict[str, Any] = {}
-        while True:
-            answer = self._call(
-                "query",
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}},
-                ConsistentRead=True,
-                **options,
-                **start,
-            )
-            yield from map(_plain, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
-            return getattr(self._client, operation)(**arguments)
-        except AwsError as error:
-            raise HeldEventsUnavailableError(f"{operation}: {name_of(error)}") from error
+        asked = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ConsistentRead": True,
+        }
+        return map(plain, items_of(self._call, "query", **asked, **options))
 
 
 def brought_key(client: str, group_id: str) -> str:
@@ -253,7 +225,3 @@ def _item_of(client: str, run: str, number: int, segment: Segment, holder: str) 
 def _segment(item: Mapping[str, str]) -> Segment:
     counts = tuple(int(item[name]) for name in _COUNTS)
     return Segment(json.loads(item["after"]), json.loads(item["inHand"]), bool(item["done"]), counts)
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, str]:
-    return {name: next(iter(value.values())) for name, value in item.items()}
