@@ -84,7 +84,8 @@ class _Why:
             told = "history passed it over: it breaks today's contract"
             return self._told(event_id, passed.mark, PASSED_OVER, told, violations=passed.violations)
         if item is None:
-            return self._told(event_id, mark, NEVER_SEEN, "it is not in the producer's table, and is held nowhere")
+            nowhere = "and is held nowhere" if mark else "and whether it is held is known with --mark only"
+            return self._told(event_id, mark, NEVER_SEEN, f"it is not in the producer's table, {nowhere}")
         return None
 
     def _judged(self, event_id: str, mark: str | None, item: _Item | None) -> Explanation | None:

@@ -53,6 +53,8 @@ class Brought:
     history: Progress | None
     errors: list[str]
     execution_arn: str
+    stopped: bool = False
+    """Whether it was asked to stop, and has been."""
 
     @property
     def done(self) -> bool:
@@ -114,7 +116,8 @@ def wait(
     failed = described["status"] != SUCCEEDED
     problem = f"{described.get('error', described['status'])}: {cause_of(described.get('cause', ''))}"
     far = histories.progress(asked.client)
-    return Brought(asked.client, asked.mark, described["status"], far, [problem] if failed else [], execution_arn)
+    errors, stopped = ([problem], False) if failed else ([], asked.stop)
+    return Brought(asked.client, asked.mark, described["status"], far, errors, execution_arn, stopped)
 
 
 def goes_on(client: str, execution_arn: str) -> str:

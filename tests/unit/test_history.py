@@ -555,6 +555,48 @@ def test_what_cannot_be_done_is_refused(asked, subscription, problem):
         World(subscription).check(**asked)
 
 
+def test_only_what_is_under_way_is_stopped():
+    """To stop a history that is over would hold everything for its client, until somebody asked for it again."""
+    world = World()
+    with pytest.raises(HistoryRequestError, match="nothing to stop"):
+        world.check(stop=True)
+    world.histories.begin(NAME, JOINER.history, "run0", 2)
+    world.histories.move(NAME, "run0", Progress.DONE)
+
+    with pytest.raises(HistoryRequestError, match="nothing to stop"):
+        world.check(stop=True)
+
+    assert world.histories.state(NAME).progress == Progress.DONE
+
+
+def test_a_client_that_is_paused_gets_no_history_either():
+    """What is under way waits; the change itself asks for nothing, for a redrive and a history would be refused."""
+    world = World()
+    world.write("A", LONG_AGO, in_stream=False)
+    world.start()
+    world.subscriptions.said[NAME] = replace(JOINER, paused=True)
+
+    answer = world.read(_hash("A") % 2)
+
+    assert (answer["stopped"], answer["ended"], world.got()) == ("ClientPaused", True, {})
+    assert world.check(changed="Update")["due"] == "nothing"
+    world.subscriptions.said[NAME] = JOINER
+    assert (world.check(changed="Update")["due"], world.check()["goesOn"]) == ("history", True)
+
+
+def test_one_mark_waits_for_a_client_that_is_paused():
+    """It stays closed, with what was sent of it known."""
+    world = World(replace(JOINER, since=""))
+    world.write("A", LONG_AGO, in_stream=False)
+    request = world.check(mark="A")
+    paused = _rules(replace(world.subscription, paused=True))
+
+    answer = bring_mark(request, paused, world.stores, Sender(_Tireless(), lambda: True))
+
+    assert (answer["done"], answer["stopped"], world.got()) == (False, "ClientPaused", {})
+    assert answer["patience"] == PATIENCE - 1
+
+
 def test_a_history_that_is_over_does_not_come_again_by_itself():
     """Who wants it once more says so."""
     world = World()

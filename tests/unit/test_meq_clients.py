@@ -149,6 +149,16 @@ def test_history_is_asked_for_and_told(world):
     assert "35 events sent, 1 of 2 parts read" in result.stderr
 
 
+def test_a_history_that_was_stopped_is_not_told_as_delivered(world):
+    """What comes is held, and how to go on is said."""
+    _late_joiner(world, Progress.STOPPED)
+    world.machine.answers = [_succeeded({})]
+
+    told = world.meq("history", "Police", "--stop").stdout
+
+    assert told == "The history of Police is stopped; what comes is held. Go on: meq history Police\n"
+
+
 def test_a_history_that_fails_says_why_and_how_to_go_on(world):
     """The error of the execution, exit code 1."""
     _late_joiner(world, Progress.STOPPED)

@@ -18,6 +18,9 @@ MARKS_PER_CHUNK = 100
 STOPPED = "HistoryStopped"
 """What ended a read that somebody stopped, or that another run has taken the place of."""
 
+CLIENT_PAUSED = "ClientPaused"
+"""What ended a read whose client was paused meanwhile."""
+
 _NO_TIME = "no time"
 _EVENTS_PER_READ = 100
 _TRIES_PER_CALL = 4
@@ -34,8 +37,8 @@ def read_segment(request: Mapping[str, Any], rules: Rules, stores: Stores, sende
     """Bring the client the marks of a segment, a hundred at a time, as long as there is time and nobody stops it.
 
     `request` is `{client, queueUrl, run, segment, segments}`. The answer is `{done, stopped, ended, sent}`: `stopped`
-    is empty, or the error of the queue, or that the run is no more the client's. A mark is done with when all of its
-    events were accepted; where one is refused, the next attempt goes on with that one.
+    is empty, or the error of the queue, or that the client is paused, or the run no more the client's. A mark is done
+    with when all of its events were accepted; where one is refused, the next attempt goes on with that one.
     """
     client, run, number = request["client"], request["run"], request["segment"]
     segment, holder = stores.histories.claim(client, run, number)
@@ -43,8 +46,8 @@ def read_segment(request: Mapping[str, Any], rules: Rules, stores: Stores, sende
     def save(far: Segment) -> bool:
         return stores.histories.save(client, run, number, far, holder)
 
-    if segment.done:
-        return _answer(segment)
+    if segment.done or rules.subscription.paused:
+        return _answer(segment, "" if segment.done else CLIENT_PAUSED)
     marks = stores.table.marks(number, request["segments"], segment.after)
     while chunk := list(islice(marks, MARKS_PER_CHUNK)):
         state = stores.histories.state(client)
@@ -157,6 +160,8 @@ def bring_mark(request: Mapping[str, Any], rules: Rules, stores: Stores, sender:
     What is held of it for the client and was brought leaves the table. `inHand` is how many of its events were sent.
     """
     client, group_id = request["client"], to_group_id(request["mark"])
+    if rules.subscription.paused:
+        return dict(request) | {"done": False, "stopped": CLIENT_PAUSED, "patience": request["patience"] - 1}
     items = stores.table.mark(request["mark"])
     pasts = _pasts(client, [items], rules, stores) if items else []
     in_hand = {group_id: request["inHand"]}

@@ -41,7 +41,11 @@ def check(asked: HistoryRequest, subscription: Subscription | None, stores: Stor
     if subscription is None:
         raise HistoryRequestError(f"client {asked.client!r} is not served: it is not registered, or makes no sense")
     if asked.stop:
+        if state.progress != Progress.RUNNING:
+            raise HistoryRequestError(f"no history of client {asked.client} is under way: there is nothing to stop")
         stores.histories.move(asked.client, state.run, Progress.STOPPED)
+        return _due("nothing", asked)
+    if asked.changed and subscription.paused:
         return _due("nothing", asked)
     _demand_possible(asked, subscription, state)
     if asked.mark:
