@@ -14,6 +14,7 @@ from typing import Any
 import ministack.app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import lambda_svc, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 _calling_role: ContextVar[str] = ContextVar("calling_role", default="")
 _latest_event: ContextVar[int] = ContextVar("latest_event", default=0)
@@ -132,6 +133,15 @@ def mend_start_pause() -> None:
     stepfunctions.time = SimpleNamespace(**vars(time) | {"sleep": sleep})
 
 
+def mend_sampling_rules() -> None:
+    """Let a template have a rule of which requests X-Ray traces: MiniStack, which traces none, does not know the type."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+        return str(properties["SamplingRule"]["RuleName"]), {}
+
+    provisioners._RESOURCE_HANDLERS["AWS::XRay::SamplingRule"] = {"create": create, "delete": lambda *_: None}
+
+
 def mend() -> None:
     """Make every mend."""
     mend_sqs_batches()
@@ -142,6 +152,7 @@ def mend() -> None:
     mend_history()
     mend_layer_folder()
     mend_start_pause()
+    mend_sampling_rules()
     mend_tls_port()
 
 

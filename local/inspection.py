@@ -107,5 +107,5 @@ def _execution(description: dict[str, Any]) -> Execution:
         counts.get("valid", 0),
         counts.get("rejected", 0),
         counts.get("behind", 0),
-        {client["client"]: sum(client["parkedPerLane"]) for client in output.get("clients", [])},
+        {client["client"]: client["parked"] for client in output.get("clients", [])},
     )

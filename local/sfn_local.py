@@ -4,7 +4,8 @@
 of tests/statemachine/MockConfigFile.json is run, and its status, error and way are held against
 tests/statemachine/expectations.py, which the tests of the other engines go by. The machine that delivers
 events is an Express one; Step Functions Local starts no execution of these synchronously, so all are
-created as Standard machines here, with the same definitions.
+created as Standard machines here, with the same definitions but for one point: the iterations of a Map go one
+after another, so that each gets the answer that is meant for it.
 
 tests/statemachine/test_sfn_local.py runs the comparing part on MiniStack. The starting part is tried there
 only as far as it goes without a Docker engine and without the jar, which no package registry has.
@@ -33,7 +34,7 @@ from local import engine
 from local.engine import EngineError
 from local.environment import isolate
 from tests.statemachine.cases import CASES, CONFIG_FILE, definition
-from tests.statemachine.definitions import states
+from tests.statemachine.definitions import in_turn, states
 from tests.statemachine.expectations import EXPECTED
 
 _IMAGE = "amazon/aws-stepfunctions-local"
@@ -80,7 +81,8 @@ def every_case() -> list[tuple[str, str]]:
 
 
 def _create(machines: Any, machine: str, role_arn: str) -> str:
-    created = machines.create_state_machine(name=machine, definition=json.dumps(definition(machine)), roleArn=role_arn)
+    one_by_one = json.dumps(in_turn(definition(machine)))
+    created = machines.create_state_machine(name=machine, definition=one_by_one, roleArn=role_arn)
     return str(created["stateMachineArn"])
 
 

@@ -1,4 +1,4 @@
-"""Builders of what the tests speak about: items, stream records, events, entries, lanes, clients.
+"""Builders of what the tests speak about: items, stream records, events, entries, plans, clients.
 
 Every builder gives something valid; a test names only what it is about.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from mark_event_queue.domain.events import to_group_id
-from mark_event_queue.domain.lanes import Entry, Lane, entry_of, plan
+from mark_event_queue.domain.rounds import Entry, Plan, entry_of, plan
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "schemas" / "v1"
@@ -145,6 +145,10 @@ def _text(name: str) -> str:
     return (EXAMPLES / f"{name}.json").read_text("utf-8")
 
 
+NOTHING_HELD: dict[str, Any] = {"recipients": [], "atGate": False}
+"""Of whom anything is held, as an execution's input has it when it is nobody."""
+
+
 def event_input(number: int = 1, mark: str = "AFC 6", body: str | None = None, unfit: str = "") -> dict[str, str]:
     """Return an event in the shape of the execution's input, valid unless `body` says otherwise."""
     event = {
@@ -162,9 +166,19 @@ def entries(marks: Sequence[str]) -> list[Entry]:
     return [entry_of(event_input(number, mark, body="{}")) for number, mark in enumerate(marks, start=1)]
 
 
-def lanes(marks: Sequence[str]) -> list[Lane]:
-    """Return the lanes of one event per mark named, in the order of the stream."""
+def planned(marks: Sequence[str]) -> Plan:
+    """Return the plan of one event per mark named, in the order of the stream."""
     return plan(entries(marks))
+
+
+def round_lost(error: str) -> dict[str, Any]:
+    """Return what came of a round that was lost as a whole, as the parking function is told it."""
+    return {"refused": [], "lost": None, "errors": [error], "resent": {"refused": [], "errors": []}}
+
+
+def refused_alone(error: str, *ids: str) -> dict[str, Any]:
+    """Return what came of a round of which these entries were refused, also when they were sent alone."""
+    return {"refused": [*ids], "lost": [], "errors": [], "resent": {"refused": [*ids], "errors": [error] * len(ids)}}
 
 
 def numbers(of_entries: Sequence[Entry]) -> list[int]:

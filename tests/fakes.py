@@ -15,7 +15,7 @@ from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.held import HeldSequence, Recipient, mark_of, violations_of
 from mark_event_queue.domain.history import HistoryState
-from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
+from mark_event_queue.domain.rounds import WAVE_SIZE, Entry, number_of
 
 SINCE = "2026-03-01T09:30:00Z"
 """Since when everything is held that a test holds in memory."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.held_writes import Holding, events_value
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry, plan
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.redrive.redrive import redrive_lane
 from tests.checker.processes import Code
@@ -42,13 +42,13 @@ class _ForgetsFirst:
         return self._queue.send(queue_url, wave)
 
 
-def _send_all(client: str, lanes: Any, store: Any) -> Any:
-    return lanes
+def _send_all(client: str, plan: Any, store: Any) -> Any:
+    return plan
 
 
 def _past_what_is_held(request: Asked, store: Any, hold_marks: bool) -> Any:
-    lanes = hold_at_gate({**request, "withheld": []}, _NothingHeld(store), hold_marks)
-    return lanes | {"withheld": hold_at_gate({**request, "lanes": []}, store, hold_marks)["withheld"]}
+    passed = hold_at_gate({**request, "withheld": []}, _NothingHeld(store), hold_marks)
+    return passed | {"withheld": hold_at_gate({**request, "plan": plan([])}, store, hold_marks)["withheld"]}
 
 
 class _NothingHeld:
@@ -65,7 +65,7 @@ class _NothingHeld:
 
 
 def _before_their_predecessors(request: Asked, store: Any, hold_marks: bool) -> Any:
-    hold_at_gate({**request, "lanes": []}, store, hold_marks)
+    hold_at_gate({**request, "plan": plan([])}, store, hold_marks)
     return hold_at_gate({**request, "withheld": []}, store, hold_marks)
 
 

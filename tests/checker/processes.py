@@ -12,8 +12,8 @@ from typing import Any
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.contract import Contract, Violation
 from mark_event_queue.domain.errors import BatchNotDeliveredError, RedriveRequestError
-from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.holding import hold_followers
+from mark_event_queue.domain.rounds import plan
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import aim, conclude, discard, list_lanes, redrive_lane
@@ -21,6 +21,7 @@ from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.validator.validation import validate
 from tests.checker.replay import (
+    TABLE,
     Died,
     Done,
     DynamoDBPort,
@@ -32,11 +33,12 @@ from tests.checker.replay import (
     QueuePort,
     Stage,
     always,
+    held,
     without_counts,
 )
 
-TABLE = "held"
 FAN_OUT = "fan-out"
+_NOTHING_TO_SEND = plan([])
 _NO_TOTALS = {"sequences": 0, "delivered": 0, "stoppedSequences": 0, "errors": []}
 
 
@@ -74,16 +76,15 @@ class Processes:
         self.stages: dict[str, Stage] = {
             "Converter": self._converter,
             "Validate Events": self._validate,
-            "Find Held Sequences": self._find_held,
             "Hold At Gate": self._hold_at_gate,
-            "Write To Fan-Out Queue": self._write,
+            "Write Round": self._write,
             "Deliver To Clients": self._deliver,
             "Needs Selection?": self._needs_selection,
             "Select Events": self._select,
-            "Send Lanes": self._send_lanes,
+            "Send Round": self._send_round,
             "Send Wave": self._send_wave,
             "Park Events": self._park,
-            "End Of Map": lambda data, port: Done(),
+            "All Accepted?": self._all_accepted,
             "Withheld Left?": self._withheld_left,
             "Hold Rest At Gate": self._hold_rest,
             "Check Request": self._check,
@@ -105,79 +106,79 @@ class Processes:
         """Run one execution per batch; one that fails, or whose answer is lost, is started again."""
         if not data:
             return Done()
-        answer = port.ask("execute", batch=data[0], released=False)
+        answer = port.ask("execute", batch={"events": data[0], "held": held(port)}, released=False)
         return Go("Converter", data if answer is None else data[1:])
 
     def _validate(self, data: Any, port: Port) -> Outcome:
         level = port.ask("contract")
-        batch = validate({"events": data["batch"]}, self._clients, _Deployed(level), hold_marks=True)
-        return Go("Find Held Sequences", {"released": data["released"], "batch": batch})
-
-    def _find_held(self, data: Any, port: Port) -> Outcome:
-        found = DynamoDBPort(port).query(
-            TableName=TABLE,
-            KeyConditionExpression="pk = :recipients",
-            ExpressionAttributeValues={":recipients": {"S": "RECIPIENTS"}},
-            ProjectionExpression="sk",
-            ConsistentRead=True,
-        )
-        held = [item["sk"]["S"] for item in found["Items"]]
-        to_gate = not data["released"] and (data["batch"]["withheld"] or GATE in held)
-        batch = {**data["batch"], "held": {"recipients": held}}
-        return Go("Hold At Gate" if to_gate else self._after_gate, {**data, "batch": batch})
+        batch = validate(data["batch"], self._clients, _Deployed(level), hold_marks=True)
+        to_gate = not data["released"] and (batch["withheld"] or batch["held"]["atGate"])
+        return Go("Hold At Gate" if to_gate else self._after_gate, {"released": data["released"], "batch": batch})
 
     @property
     def _after_gate(self) -> str:
-        return "Write To Fan-Out Queue" if self._fan_out else "Deliver To Clients"
+        return "Write Round" if self._fan_out else "Deliver To Clients"
 
     def _hold_at_gate(self, data: Any, port: Port) -> Outcome:
         batch = self._code.hold_at_gate(data["batch"], self._table(port), True)
         return Go(self._after_gate, {**data, "batch": batch})
 
     def _write(self, data: Any, port: Port) -> Outcome:
-        for lane in data["batch"]["lanes"]:
-            for wave in lane["waves"]:
-                if port.ask("send", queue=FAN_OUT, entries=wave)["refused"]:
-                    return Died()
+        for wave in data["batch"]["plan"]["waves"]:
+            if port.ask("send", queue=FAN_OUT, entries=wave)["refused"]:
+                return Died()
         return Go("Deliver To Clients", data)
 
     def _deliver(self, data: Any, port: Port) -> Outcome:
-        lanes = [without_counts(lane) for lane in data["batch"]["lanes"]]
-        held = data["batch"]["held"]["recipients"]
+        plan = without_counts(data["batch"]["plan"])
+        recipients = data["batch"]["held"]["recipients"]
         children = [
-            Go("Needs Selection?", {"client": one["name"], "isHeld": one["name"] in held, "lanes": lanes})
+            Go("Needs Selection?", {"client": one["name"], "isHeld": one["name"] in recipients, "plan": plan})
             for one in self._clients
         ]
         left = {"released": data["released"], "withheld": data["batch"]["withheld"]}
         return Fork(children, Go("Withheld Left?", left))
 
     def _needs_selection(self, data: Any, port: Port) -> Outcome:
-        on = {"client": data["client"], "lanes": data["lanes"]}
-        return Go("Select Events" if data["isHeld"] else "Send Lanes", on)
+        on = {"client": data["client"], "plan": data["plan"]}
+        return Go("Select Events" if data["isHeld"] else "Send Round", on)
 
     def _select(self, data: Any, port: Port) -> Outcome:
-        lanes = self._code.select(data["client"], data["lanes"], self._table(port))
-        return Go("Send Lanes", {"client": data["client"], "lanes": [without_counts(lane) for lane in lanes]})
+        plan = self._code.select(data["client"], data["plan"], self._table(port))
+        return Go("Send Round", {"client": data["client"], "plan": without_counts(plan)})
 
-    def _send_lanes(self, data: Any, port: Port) -> Outcome:
-        children = [Go("Send Wave", {"client": data["client"], "lane": lane}) for lane in data["lanes"]]
-        return Fork(children, Go("End Of Map", None))
+    def _send_round(self, data: Any, port: Port) -> Outcome:
+        plan = data["plan"]
+        if plan["cursor"] > plan["last"]:
+            return Done()
+        waves = [plan["waves"][place] for place in plan["now"]]
+        children = [Go("Send Wave", {"client": data["client"], "wave": wave}) for wave in waves]
+        return Fork(children, Go("All Accepted?", data))
 
     def _send_wave(self, data: Any, port: Port) -> Outcome:
-        lane = data["lane"]
-        if lane["cursor"] > lane["last"]:
-            return Done()
-        answer = port.ask("send", queue=data["client"], entries=lane["waves"][lane["cursor"]])
+        answer = port.ask("send", queue=data["client"], entries=data["wave"])
         if answer.get("again"):
             return Go("Send Wave", data)
-        if answer["refused"]:
-            refused = None if answer["whole"] else answer["refused"]
-            return Go("Park Events", {**data, "refused": refused, "error": "Fault"})
-        return Go("Send Wave", {**data, "lane": {**lane, "cursor": lane["cursor"] + 1}})
+        if not answer["refused"]:
+            return Done({})
+        return Done({"lost" if answer["whole"] else "refused": answer["refused"]})
+
+    def _all_accepted(self, data: Any, port: Port) -> Outcome:
+        came_of_it = data["results"]
+        lost = [one["lost"] for one in came_of_it if "lost" in one]
+        refused = [id_ for one in came_of_it for id_ in one.get("refused", ())]
+        on, plan = {"client": data["client"]}, data["plan"]
+        if lost or refused:
+            resent = {"refused": refused, "errors": ["Fault"] * len(refused)}
+            sent = {"lost": lost, "errors": ["Fault"] * len(lost), "resent": resent}
+            return Go("Park Events", {**on, "plan": plan, "sent": sent})
+        cursor = plan["cursor"] + 1
+        now = plan["rounds"][cursor] if cursor <= plan["last"] else []
+        return Go("Send Round", {**on, "plan": {**plan, "now": now, "cursor": cursor}})
 
     def _park(self, data: Any, port: Port) -> Outcome:
-        lane = self._code.park(data, self._table(port))
-        return Go("Send Wave", {"client": data["client"], "lane": without_counts(lane)})
+        plan = self._code.park(data, self._table(port))
+        return Go("Send Round", {"client": data["client"], "plan": without_counts(plan)})
 
     def _withheld_left(self, data: Any, port: Port) -> Outcome:
         if data["released"] or not data["withheld"]:
@@ -185,7 +186,7 @@ class Processes:
         return Go("Hold Rest At Gate", data["withheld"])
 
     def _hold_rest(self, data: Any, port: Port) -> Outcome:
-        rest = {"lanes": [], "withheld": data, "counts": {"valid": 0, "rejected": 0, "behind": 0}}
+        rest = {"plan": _NOTHING_TO_SEND, "withheld": data, "counts": {"valid": 0, "rejected": 0, "behind": 0}}
         self._code.hold_at_gate(rest, self._table(port), True)
         return Done({})
 

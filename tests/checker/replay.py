@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.errors import BatchNotDeliveredError
 from mark_event_queue.domain.events import Event
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.rounds import Entry
 from tests.dynamodb_in_memory import ConditionalCheckFailedException, DynamoDBInMemory, TransactionCanceledException
+
+TABLE = "held"
 
 
 class Go(NamedTuple):
@@ -98,6 +101,12 @@ class QueuePort:
         return dict.fromkeys(answer["refused"], "Fault")
 
 
+def held(port: Port) -> dict[str, Any]:
+    """Read of whom anything is held, as whoever starts an execution does."""
+    recipients = HeldEventsTable(TABLE, DynamoDBPort(port)).mentions()
+    return {"recipients": recipients, "atGate": GATE in recipients}
+
+
 class PipelinePort:
     """The state machine, as a release has it."""
 
@@ -108,7 +117,8 @@ class PipelinePort:
 
     def put_through(self, events: Sequence[Event]) -> list[Entry]:
         """Have a batch judged and delivered; return what was withheld."""
-        answer = self._port.ask("execute", batch=[event.as_input() for event in events], released=True)
+        batch = {"events": [event.as_input() for event in events], "held": held(self._port)}
+        answer = self._port.ask("execute", batch=batch, released=True)
         if answer is None:
             raise BatchNotDeliveredError("its execution failed")
         withheld: list[Entry] = answer["withheld"]
@@ -123,6 +133,6 @@ def always(*_: Any) -> bool:
     return True
 
 
-def without_counts(lane: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a lane without what is only told: two ways to the same place are the same."""
-    return {**lane, "parked": 0}
+def without_counts(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan without what is only told: two ways to the same place are the same."""
+    return {**plan, "parked": 0}

@@ -7,6 +7,10 @@ def _a(*numbers: int, valid_from: int = 0) -> list[Stream]:
     return [Stream("A", number, valid_from) for number in numbers]
 
 
+def _b(*numbers: int) -> list[Stream]:
+    return [Stream("B", number) for number in numbers]
+
+
 _REDRIVE = {"client": "c"}
 _RELEASE = {"gate": True}
 _DISCARD = {"mark": "A", "action": "discard", "by": "somebody", "reason": "given up"}
@@ -14,7 +18,10 @@ _DISCARD = {"mark": "A", "action": "discard", "by": "somebody", "reason": "given
 # For `make test`: less than a minute on one core.
 QUICK = [
     Scope("a batch, a fault and a crash", batches=[_a(1, 2), _a(3)], faults=1, crashes=1, fan_out=True),
-    Scope("a batch of two marks, of which one is refused", batches=[[*_a(1, 2), Stream("B", 1)], _a(3)], faults=1),
+    Scope("a batch of two marks, of which one is refused", batches=[[*_a(1, 2), *_b(1)], _a(3)], faults=1),
+    Scope("two tracks and a fault", batches=[_a(1), _a(2)], beside=[_b(1), _b(2)], faults=1),
+    Scope("... of which one meets the gate", batches=[_a(1, valid_from=1), _a(2)], beside=[_b(1)], requests=[_RELEASE],
+          mends=1),
     Scope("a batch whose answer is lost", batches=[_a(1, 2), _a(3)], zombies=1, faults=1, crashes=1),
     Scope("... and a redrive", batches=[_a(1), _a(2)], requests=[_REDRIVE], zombies=1, faults=1),
     Scope("a redrive, live traffic, a fault and a crash", held={"c": _a(1)}, batches=[_a(2)], requests=[_REDRIVE],
@@ -38,6 +45,7 @@ QUICK = [
 
 # Beyond: each a scope above with one thing more.
 DEEP = [
+    Scope("two tracks, a fault and a redrive", batches=[_a(1)], beside=[_b(1), _b(2)], requests=[_REDRIVE], faults=1),
     Scope("a lost answer, a redrive and a longer batch", batches=[_a(1, 2), _a(3)], requests=[_REDRIVE], zombies=1,
           faults=1),
     Scope("a lost answer, a release and a longer batch", batches=[[*_a(1), *_a(2, valid_from=1)], _a(3)],

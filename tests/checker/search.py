@@ -36,7 +36,8 @@ Frame = tuple[Any, ...]
 
 Path = tuple[int, ...]
 
-_NOT_IN_A_FUNCTION = ("Find Held Sequences", "Send Wave", "Write To Fan-Out Queue", "Converter")
+_NOT_IN_A_FUNCTION = ("Send Wave", "Write Round")
+_WAITS_FOR_RESULTS = ("List Sequences", "All Accepted?")
 _BETWEEN_INVOCATIONS = ("Check Request", "List Sequences", "Conclude Redrive", "Discard Events")
 _ROUNDS = 5
 _MUCH_LATER_SECONDS = 3_600
@@ -66,6 +67,9 @@ class Scope:
 
     name: str
     batches: Sequence[Sequence[Stream]] = ()
+    """One after another."""
+    beside: Sequence[Sequence[Stream]] = ()
+    """Batches of other marks, which another track runs at the same time."""
     held: dict[str, Sequence[Stream]] = field(default_factory=dict)
     """What is held in the beginning, by recipient; it came before the batches."""
     requests: Sequence[dict[str, Any]] = ()
@@ -199,8 +203,8 @@ class Search:
         )  # fmt: skip
         for recipient, events in scope.held.items():
             state = state._replace(table=self._with_held(state.table, recipient, events))
-        batches = [[event.as_input() for event in batch] for batch in scope.batches]
-        starts = [Go("Converter", batches)] if batches else []
+        tracks = [[[event.as_input() for event in batch] for batch in track] for track in (scope.batches, scope.beside)]
+        starts = [Go("Converter", batches) for batches in tracks if batches]
         starts += [Go("Check Request", dict(request)) for request in scope.requests]
         return state._replace(roots=self._roots(self._settle(start) for start in starts))
 
@@ -220,21 +224,19 @@ class Search:
         return table
 
     def _withheld(self, events: Sequence[Stream]) -> Any:
-        (validated,) = [
-            self._stages["Validate Events"](
-                {"batch": [event.as_input() for event in events], "released": False}, Port(["-1"])
-            )
-        ]
-        assert isinstance(validated, Go)
-        return validated.data["batch"]["withheld"]
+        return self._validated(events, "-1")["withheld"]
 
     def _refused(self, client: str, events: Sequence[Stream]) -> Any:
-        validated = self._stages["Validate Events"](
-            {"batch": [event.as_input() for event in events], "released": False}, Port(["9"])
-        )
+        nothing = {"refused": [], "errors": []}
+        sent = {"lost": None, "errors": ["Fault"], "resent": nothing}
+        return {"client": client, "plan": self._validated(events, "9")["plan"], "sent": sent}
+
+    def _validated(self, events: Sequence[Stream], contract: str) -> Any:
+        nothing_held = {"recipients": [], "atGate": False}
+        batch = {"events": [event.as_input() for event in events], "held": nothing_held}
+        validated = self._stages["Validate Events"]({"batch": batch, "released": False}, Port([contract]))
         assert isinstance(validated, Go)
-        (lane,) = validated.data["batch"]["lanes"]
-        return {"client": client, "lane": lane, "refused": None, "error": "Fault"}
+        return validated.data["batch"]
 
     def _queue_number(self, queues: dict[str, Queue]) -> int:
         return self._queues.number(tuple(sorted(queues.items())))
@@ -304,8 +306,9 @@ class Search:
                 if stage not in _NOT_IN_A_FUNCTION:
                     again = self._resume(root, path, "again")
                     yield self._label(f"{label}, then it dies, and is invoked again"), self._with(crashed, root, again)
-                dead = self._resume(root, path, "die")
-                yield self._label(f"{label}, then its execution dies"), self._with(crashed, root, dead)
+                if stage != "Converter":  # which the stream invokes again, whatever becomes of it
+                    dead = self._resume(root, path, "die")
+                    yield self._label(f"{label}, then its execution dies"), self._with(crashed, root, dead)
 
     def _orphaned(self, state: State, root: int, path: Path, stage: str) -> Iterator[tuple[int, State]]:
         """Lose the answer of an execution that is under way: it goes on, and whoever waited does without it."""
@@ -387,7 +390,7 @@ class Search:
             return self._frames.number(("forks", then, data, children))
         results = [json.loads(frame[1]) for frame in frames]
         on = json.loads(data)
-        return self._settle(Go(then, {**on, "results": results} if then == "List Sequences" else on))
+        return self._settle(Go(then, {**on, "results": results} if then in _WAITS_FOR_RESULTS else on))
 
     def _ready_in(self, number: int) -> list[tuple[Path, str, str, Any]]:
         """Return where a process waits for what: paths, kinds of request, stages, requests."""
@@ -487,7 +490,7 @@ class Search:
                 raise BrokenError(f"lost for {name}: {sorted(lost)}")
 
     def _events_of(self, client: str) -> Iterator[Event]:
-        for batch in self._scope.batches:
+        for batch in (*self._scope.batches, *self._scope.beside):
             yield from ((event.mark, event.number) for event in batch)
         for recipient, events in self._scope.held.items():
             if recipient in (client, GATE):

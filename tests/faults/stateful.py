@@ -19,6 +19,9 @@ from tests.faults.world import CLIENTS, HOPELESS, MENDABLE, PASSING, World
 STEPS_TO_QUIET = 20
 """After how many steps a history waits until all is quiet: what happens at once is what it is about."""
 
+LARGE, PADDING = 2, 60_000
+"""So many marks have large events, of so many bytes: four of them fill a batch."""
+
 Passing = list[tuple[str, str, int, float]]
 Chance = random.Random
 DRAWN: dict[str, Callable[[Chance], Any]] = {
@@ -89,8 +92,13 @@ class History:
         self.world.write(items)
 
     def next_events(self, numbers: list[int], each: int) -> list[Item]:
-        """The next events of some of the marks."""
-        return self.world.events([self.marks[one] for one in numbers], each)
+        """The next events of some of the marks; those of two are so large that tracks run side by side."""
+        items = self.world.events([self.marks[one] for one in numbers], each)
+        large = {mark.name for mark in self.marks[-LARGE:]}
+        for item in items:
+            if item["mark"]["S"] in large:
+                item["padding"] = {"S": "x" * PADDING}
+        return items
 
     def events_arrive(self, numbers: list[int], each: int, passing: Passing) -> None:
         """Events of some marks."""

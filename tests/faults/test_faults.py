@@ -7,12 +7,17 @@ record on. Nothing here ran against AWS.
 
 from itertools import count
 
+import pytest
+
 from local.marks import Mark
 from local.queues import until
 from mark_event_queue.domain.held import GATE
 from tests.faults.world import MENDABLE, World
 
 _numbers = count()
+
+FILLS_A_BATCH = 90_000
+"""Bytes of padding by which two events of a mark fill a batch, so that marks make tracks of their own."""
 
 
 def marks(how_many: int) -> list[Mark]:
@@ -87,13 +92,53 @@ def test_a_refused_mark_holds_up_only_itself_and_a_discard_lets_its_followers_go
     assert world.received["Insurer"][refused.name] == world.put[refused.name]
 
 
-def test_the_converter_killed_in_the_middle_of_a_batch(world: World):
-    """The batch comes again; the queues drop what they have."""
-    lives = marks(30)
+@pytest.mark.parametrize("padding", [0, FILLS_A_BATCH], ids=["one track", "many tracks"])
+def test_the_converter_killed_in_the_middle_of_an_invocation(world: World, padding: int):
+    """All of it comes again, whatever each track had done; the queues drop what they have."""
+    lives = marks(6 if padding else 30)
     before = len(world.session.executions.all())
-    world.write(world.events(lives, each=5))
+    world.write(world.events(lives, each=5, padding=padding))
     until(lambda: len(world.session.executions.all()) > before, "the batch to be on its way")
     world.kill("Converter")
+    world.settle()
+    world.check_all_received()
+
+
+@pytest.mark.parametrize("place", [0, 4], ids=["the first record fails", "a later record fails"])
+def test_a_track_that_fails_for_long_repeats_nothing_of_the_others(world: World, place: int):
+    """What has to be held of one mark cannot be: the stream waits; the others are delivered, once and for all."""
+    lives = marks(5)
+    items = world.events(lives, each=2, padding=FILLS_A_BATCH)
+    world.poison(items[place])
+    sound = [life for life in lives if life.name != items[place]["mark"]["S"]]
+
+    def tried() -> int:
+        return len(world.session.executions.all())
+
+    def all_sound_received() -> bool:
+        world.collect()
+        received = [world.received[client][life.name] for client in world.queues() for life in sound]
+        return all(len(events) == 2 for events in received)
+
+    world.refuse_writes()
+    world.write(items)
+    until(all_sound_received, "the other tracks to deliver")
+    world.forget_window()
+    before = tried()
+    until(lambda: tried() > before + 2, "the stream to bring the failed batch again and again")
+    world.allow_writes()
+    world.settle()
+    world.mend()
+    world.check_all_received()
+    assert world.repeats == 0
+
+
+def test_tracks_that_fail_by_turns_lose_nothing(world: World):
+    """Executions of many tracks are not started, or their answers are lost: each mark's events come in order."""
+    lives = marks(6)
+    for fault in ("execution not started", "answer lost", "execution not started"):
+        world.fail_next(fault, "machine", 3)
+        world.write(world.events(lives, each=4, padding=FILLS_A_BATCH))
     world.settle()
     world.check_all_received()
 

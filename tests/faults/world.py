@@ -252,11 +252,13 @@ class World:
 
     # -- what goes through it ----------------------------------------------------------------------
 
-    def events(self, marks: Sequence[Mark], each: int = 1) -> list[Item]:
-        """The next events of some marks."""
+    def events(self, marks: Sequence[Mark], each: int = 1, padding: int = 0) -> list[Item]:
+        """The next events of some marks; with so many bytes of padding, for batches that run side by side."""
         items = [mark.lock() for _ in range(each) for mark in marks]
         for item in items:
             self.put[item["mark"]["S"]].append(item["eventId"]["S"])
+            if padding:
+                item["padding"] = {"S": "x" * padding}
         self.tally.events += len(items)
         return items
 

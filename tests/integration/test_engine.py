@@ -14,6 +14,7 @@ import ministack.app
 import pytest
 from ministack.core import iam_actions
 from ministack.services import lambda_svc, sqs, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 from local import engine
 from local.environment import REGION
@@ -62,6 +63,11 @@ def test_executions_would_pause_before_they_start():
 def test_pollers_would_rest_after_a_wake_for_nothing():
     """MiniStack's pollers rest, which only slows patterns that send to queues one message after another (bench)."""
     assert lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS > 0
+
+
+def test_a_template_could_not_have_a_sampling_rule():
+    """MiniStack refuses a template with a type of resource that it does not know."""
+    assert "AWS::XRay::SamplingRule" not in provisioners._RESOURCE_HANDLERS
 
 
 def test_tls_would_open_a_second_port():

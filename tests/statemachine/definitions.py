@@ -79,6 +79,18 @@ def substituted(definition: Definition, replacements: dict[str, str]) -> Definit
     return result
 
 
+def in_turn(definition: Definition) -> Definition:
+    """Return the definition with the iterations of every Map one after another.
+
+    Mocked answers are numbered over all iterations: side by side, it would be chance which one gets which.
+    """
+    copied: Definition = json.loads(json.dumps(definition))
+    for _, state in states(copied):
+        if state["Type"] == "Map":
+            state["MaxConcurrency"] = 1
+    return copied
+
+
 def machine_in_template(file: Path) -> dict[str, Any]:
     """Return the properties of the template's state machine that has the file for its definition."""
     template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))

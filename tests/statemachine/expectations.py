@@ -11,10 +11,16 @@ CLIENT = {
 }
 FAR, PASSED = "2999-12-31T23:59:59Z", "2020-01-01T00:00:00Z"
 
-_BATCH = {
-    "batch": {"events": [{"eventId": "1"}]}, "clients": [CLIENT], "released": False,
-    "storesDeadline": FAR, "deadline": FAR,
+_BATCH: dict[str, Any] = {
+    "batch": {"events": [{"eventId": "1"}], "held": {"recipients": [], "atGate": False}},
+    "clients": [CLIENT], "released": False, "storesDeadline": FAR, "deadline": FAR,
 }  # fmt: skip
+
+
+def _held(*recipients: str) -> dict[str, Any]:
+    """Return the input of a batch before which something was held of these recipients."""
+    held = {"recipients": list(recipients), "atGate": "gate" in recipients}
+    return _BATCH | {"batch": _BATCH["batch"] | {"held": held}}
 
 
 class Case(NamedTuple):
@@ -31,165 +37,204 @@ class Case(NamedTuple):
     given: dict[str, Any] = _BATCH
 
 
-_ONE_WAVE_WRITTEN = ["Write Wave", "All Written?"]
-_CALLED = ["Waves To Send?", "Send Wave"]
-_ONE_WAVE_SENT = [*_CALLED, "All Accepted?"]
-_REFUSED = [*_CALLED, "All Accepted?", "Send Refused Alone", "Send Refused Event"]
+_VALIDATED = ["Validate Events", "Held At Gate?"]
+_ROUND_WRITTEN = ["Write Round", "Write Wave", "All Written?"]
+_WRITTEN_IN_PART = [*_ROUND_WRITTEN, "Write Refused Alone", "Write Refused Event", "All Written?"]
+_TO_CLIENTS = ["Stores In Time?", "Deliver To Clients"]
+_IN_TIME = [*_TO_CLIENTS, "Needs Selection?"]
+_UP_TO_CLIENT = [*_VALIDATED, *_ROUND_WRITTEN, *_IN_TIME]
+_GATE_HELD = [*_VALIDATED, "Hold At Gate", *_ROUND_WRITTEN, *_IN_TIME]
+_TWO_WAVES_WRITTEN = [
+    *_VALIDATED, "Write Round", "Write Wave", "Write Wave", "All Written?", "Next Round To Write", *_ROUND_WRITTEN,
+    *_IN_TIME,
+]  # fmt: skip
+_THREE_ROUNDS_WRITTEN = [*_VALIDATED, *[*_ROUND_WRITTEN, "Next Round To Write"] * 2, *_ROUND_WRITTEN, *_IN_TIME]
 
-_VALIDATED = ["Validate Events", "Find Held Sequences", "Held At Gate?"]
-_WRITTEN = ["Write To Fan-Out Queue", *_ONE_WAVE_WRITTEN, "Lane Written"]
-_IN_TIME = ["Stores In Time?", "Deliver To Clients"]
-_UP_TO_CLIENT = [*_VALIDATED, *_WRITTEN, *_IN_TIME, "Needs Selection?"]
-_UP_TO_SEND = [*_UP_TO_CLIENT, "Send Lanes"]
-_CLIENT_SERVED = ["Client Served", "Withheld Left?"]
-_LANE_SENT = ["Lane Sent", *_CLIENT_SERVED, "Batch Handled"]
-_LANE_LEFT = ["Waves To Send?", *_LANE_SENT]
-_SENT = ["Send Lanes", *_ONE_WAVE_SENT, "Lane Sent", *_CLIENT_SERVED]
-_DELIVERED = [*_SENT, "Batch Handled"]
+_CALLED = ["Send Round", "Send Wave"]
+_ROUND_SENT = [*_CALLED, "All Accepted?"]
+_ANOTHER_ROUND = ["Next Round", "Rounds To Send?"]
+_REFUSED = [*_ROUND_SENT, "Send Refused Alone", "Send Refused Event"]
+_REFUSED_FOR_GOOD = [*_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events"]
+_ONE_WAVE_LOST = [*_CALLED, "Access Refused?", "Wave Refused", "Send Wave", "All Accepted?"]
+_SERVED = ["Client Served", "Withheld Left?"]
+_HANDLED = [*_SERVED, "Batch Handled"]
+_DELIVERED = [*_ROUND_SENT, *_HANDLED]
+_REST_PARKED = ["Park Events", "Rounds To Send?", *_HANDLED]
+_WAVE_LOST = ["Wave Refused", "All Accepted?", *_REST_PARKED]
 
 _DELIVERIES = {
     "AllDelivered": Case([*_UP_TO_CLIENT, *_DELIVERED]),
+    "SeveralRounds": Case([*_THREE_ROUNDS_WRITTEN, *[*_ROUND_SENT, *_ANOTHER_ROUND] * 2, *_DELIVERED]),
     "SeveralWaves": Case(
-        [
-            *_VALIDATED,
-            "Write To Fan-Out Queue",
-            *[*_ONE_WAVE_WRITTEN, "Next Wave To Write"] * 2, *_ONE_WAVE_WRITTEN, "Lane Written",
-            *_IN_TIME, "Needs Selection?",
-            "Send Lanes", *[*_ONE_WAVE_SENT, "Next Wave"] * 2, *_ONE_WAVE_SENT, *_LANE_SENT,
-        ]
+        [*_TWO_WAVES_WRITTEN, "Send Round", "Send Wave", "Send Wave", "All Accepted?", *_ANOTHER_ROUND, *_DELIVERED]
     ),
     "NothingToDeliver": Case(
-        [*_VALIDATED, "Write To Fan-Out Queue", *_IN_TIME, "Needs Selection?", "Send Lanes",
-         *_CLIENT_SERVED, "Batch Handled"]
+        [*_VALIDATED, "Write Round", "All Written?", *_IN_TIME, "Send Round", "All Accepted?", *_HANDLED]
     ),
     "NoClients": Case(
-        [*_VALIDATED, *_WRITTEN, *_IN_TIME, "Withheld Left?", "Batch Handled"], given=_BATCH | {"clients": []}
+        [*_VALIDATED, *_ROUND_WRITTEN, *_TO_CLIENTS, "Withheld Left?", "Batch Handled"],
+        given=_BATCH | {"clients": []},
     ),
-    "RejectedHeldAtGate": Case(
-        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_DELIVERED]
-    ),
-    "FollowersHeldAtGate": Case(
-        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_DELIVERED]
-    ),
-    "RestHeldAtGate": Case(
-        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_SENT, "Hold Rest At Gate",
-         "Batch Handled"]
-    ),
+    "RejectedHeldAtGate": Case([*_GATE_HELD, *_DELIVERED]),
+    "FollowersHeldAtGate": Case([*_GATE_HELD, *_DELIVERED], given=_held("gate")),
+    "RestHeldAtGate": Case([*_GATE_HELD, *_ROUND_SENT, *_SERVED, "Hold Rest At Gate", "Batch Handled"]),
     "GateDown": Case([*_VALIDATED, "Hold At Gate"], {"Hold At Gate": 5}, error="HeldEventsUnavailableError"),
     "GateDownForTheRest": Case(
-        [*_VALIDATED, "Hold At Gate", *_WRITTEN, *_IN_TIME, "Needs Selection?", *_SENT, "Hold Rest At Gate"],
+        [*_GATE_HELD, *_ROUND_SENT, *_SERVED, "Hold Rest At Gate"],
         {"Hold Rest At Gate": 5},
         error="HeldEventsUnavailableError",
     ),
-    "Released": Case([*_UP_TO_CLIENT, *_SENT, "Batch Released"], given=_BATCH | {"released": True}),
+    "Released": Case(
+        [*_UP_TO_CLIENT, *_ROUND_SENT, *_SERVED, "Batch Released"], given=_held("gate") | {"released": True}
+    ),
     "ValidatorThrottledThenValidates": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Validate Events": 3}),
     "ValidatorDown": Case(["Validate Events"], {"Validate Events": 5}, error="Lambda.ServiceException"),
     "FanOutThrottledThenWritten": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Write Wave": 3}),
     "FanOutPartlyRefusedThenWritten": Case(
+        [*_VALIDATED, *_WRITTEN_IN_PART, *_IN_TIME, *_DELIVERED], {"Write Refused Event": 2}
+    ),
+    "FanOutPartlyRefusedBeforeMoreRounds": Case(
         [
-            *_VALIDATED, "Write To Fan-Out Queue",
-            "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
-            "Waves Left To Write?", "Lane Written",
-            *_IN_TIME, "Needs Selection?", *_DELIVERED,
+            *_VALIDATED, *_WRITTEN_IN_PART, *["Next Round To Write", *_ROUND_WRITTEN] * 2, *_IN_TIME,
+            *[*_ROUND_SENT, *_ANOTHER_ROUND] * 2, *_DELIVERED,
         ],
         {"Write Refused Event": 2},
     ),
-    "FanOutPartlyRefusedBeforeMoreWaves": Case(
+    "FanOutPartlyRefusedInLastRound": Case(
         [
-            *_VALIDATED, "Write To Fan-Out Queue",
-            "Write Wave", "All Written?", "Write Refused Alone", "Write Refused Event",
-            "Waves Left To Write?", "Next Wave To Write",
-            *_ONE_WAVE_WRITTEN, "Next Wave To Write", *_ONE_WAVE_WRITTEN, "Lane Written",
-            *_IN_TIME, "Needs Selection?",
-            "Send Lanes", *[*_ONE_WAVE_SENT, "Next Wave"] * 2, *_ONE_WAVE_SENT, *_LANE_SENT,
+            *_VALIDATED, *[*_ROUND_WRITTEN, "Next Round To Write"] * 2, *_WRITTEN_IN_PART, *_IN_TIME,
+            *[*_ROUND_SENT, *_ANOTHER_ROUND] * 2, *_DELIVERED,
         ],
         {"Write Refused Event": 2},
+    ),
+    "FanOutPartlyRefusedInTwoWaves": Case(
+        [
+            *_VALIDATED, "Write Round", "Write Wave", "Write Wave", "All Written?",
+            "Write Refused Alone", "Write Refused Event", "Write Refused Event", "All Written?",
+            "Next Round To Write", *_ROUND_WRITTEN, *_IN_TIME,
+            "Send Round", "Send Wave", "Send Wave", "All Accepted?", *_ANOTHER_ROUND, *_DELIVERED,
+        ]
     ),
     "FanOutDown": Case(
-        [*_VALIDATED, "Write To Fan-Out Queue", "Write Wave"],
-        {"Write Wave": 5},
-        error="Sqs.SqsException",
+        [*_VALIDATED, "Write Round", "Write Wave"], {"Write Wave": 5}, error="Sqs.SqsException"
     ),
-    "HeldTableDown": Case(
-        ["Validate Events", "Find Held Sequences"],
-        {"Find Held Sequences": 5},
-        error="DynamoDb.InternalServerErrorException",
+    "ClientHasHeldSequences": Case(
+        [*_UP_TO_CLIENT, "Select Events", "Rounds To Send?", *_DELIVERED], parked=1, given=_held("original")
     ),
-    "ClientHasHeldSequences": Case([*_UP_TO_CLIENT, "Select Events", *_DELIVERED], parked=1),
-    "MarkForgotten": Case([*_VALIDATED, "Forget Marks", *_IN_TIME, "Needs Selection?", *_DELIVERED]),
+    "ClientHeldSinceTheBatchBegan": Case(
+        [*_GATE_HELD, "Select Events", "Rounds To Send?", *_DELIVERED], parked=1
+    ),
+    "MarkForgotten": Case([*_VALIDATED, "Forget Marks", *_IN_TIME, *_DELIVERED]),
     "ForgettingDown": Case(
         [*_VALIDATED, "Forget Marks"], {"Forget Marks": 5}, error="HeldEventsUnavailableError"
     ),
     "ClientHasFilter": Case(
-        [*_UP_TO_CLIENT, "Select Events", *_DELIVERED],
-        parked=1,
+        [*_UP_TO_CLIENT, "Select Events", "Rounds To Send?", *_DELIVERED],
+        given=_BATCH | {"clients": [CLIENT | {"selects": "*"}]},
+    ),
+    "ClientIsPaused": Case(
+        [*_UP_TO_CLIENT, "Select Events", "Rounds To Send?", *_HANDLED],
+        parked=2,
         given=_BATCH | {"clients": [CLIENT | {"selects": "*"}]},
     ),
     "ClientHasHadHistory": Case(
-        [*_UP_TO_CLIENT, *_DELIVERED], given=_BATCH | {"clients": [CLIENT | {"selects": "/0123456789ab"}]}
+        [*_UP_TO_CLIENT, *_DELIVERED],
+        given=_held("/0123456789ab") | {"clients": [CLIENT | {"selects": "/0123456789ab"}]},
     ),
     "SelectionDown": Case(
-        [*_UP_TO_CLIENT, "Select Events"], {"Select Events": 5}, error="HeldEventsUnavailableError"
+        [*_UP_TO_CLIENT, "Select Events"],
+        {"Select Events": 5},
+        error="HeldEventsUnavailableError",
+        given=_held("original"),
+    ),
+    "SelectionComesLate": Case(
+        [*_UP_TO_CLIENT, "Select Events", "Rounds To Send?", "Out Of Time", *_REST_PARKED],
+        parked=2,
+        given=_held("original") | {"deadline": PASSED},
     ),
     "ClientThrottledThenAccepted": Case([*_UP_TO_CLIENT, *_DELIVERED], {"Send Wave": 3}),
-    "ClientQueueMissing": Case(
-        [*_UP_TO_SEND, *_CALLED, "Wave Refused", "Park Events", *_LANE_LEFT], {"Send Wave": 1}, parked=2
-    ),
+    "ClientQueueMissing": Case([*_UP_TO_CLIENT, *_CALLED, *_WAVE_LOST], {"Send Wave": 1}, parked=2),
     "ClientAccessRefused": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Wave Refused", "Park Events", *_LANE_LEFT],
-        {"Send Wave": 1},
-        parked=2,
+        [*_UP_TO_CLIENT, *_CALLED, "Access Refused?", *_WAVE_LOST], {"Send Wave": 1}, parked=2
     ),
     "ClientFaultThenAccepted": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?", *_LANE_SENT],
+        [*_UP_TO_CLIENT, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?", *_HANDLED],
         {"Send Wave": 1, "Send Wave Again": 1},
     ),
     "ClientThrottledAs403ThenAccepted": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?", *_LANE_SENT],
+        [*_UP_TO_CLIENT, *_CALLED, "Access Refused?", "Send Wave Again", "All Accepted?", *_HANDLED],
         {"Send Wave": 1, "Send Wave Again": 1},
     ),
     "ClientFaultForGood": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Wave Refused", "Park Events", *_LANE_LEFT],
+        [*_UP_TO_CLIENT, *_CALLED, "Access Refused?", "Send Wave Again", *_WAVE_LOST],
         {"Send Wave": 1, "Send Wave Again": 3},
         parked=2,
     ),
     "ClientFaultThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_CALLED, "Access Refused?", "Send Wave Again", "Wave Refused", "Park Events", *_LANE_LEFT],
+        [*_UP_TO_CLIENT, *_CALLED, "Access Refused?", "Send Wave Again", *_WAVE_LOST],
         {"Send Wave": 1, "Send Wave Again": 1},
         parked=2,
     ),
+    "ClientLosesOneWave": Case(
+        [*_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, "Park Events", "Rounds To Send?", *_DELIVERED],
+        {"Send Wave": 3},
+        parked=11,
+    ),
+    "ClientLosesOneWaveAcceptsRefused": Case(
+        [
+            *_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, "Send Refused Alone", "Send Refused Event", "Any Refused For Good?",
+            "Park Events", "Rounds To Send?", *_DELIVERED,
+        ],
+        {"Send Wave": 3},
+        parked=11,
+    ),
+    "ClientLosesOneWaveAndOneEvent": Case(
+        [
+            *_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, "Send Refused Alone", "Send Refused Event", "Refused For Good",
+            "Any Refused For Good?", "Park Events", "Rounds To Send?", *_DELIVERED,
+        ],
+        {"Send Wave": 3, "Send Refused Event": 4},
+        parked=12,
+    ),
     "ClientPartlyRefusedThenAccepted": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Any Refused For Good?", "Next Wave", *_LANE_LEFT], {"Send Refused Event": 2}
+        [*_UP_TO_CLIENT, *_REFUSED, "Any Refused For Good?", *_HANDLED], {"Send Refused Event": 2}
+    ),
+    "ClientPartlyRefusedBeforeMoreRounds": Case(
+        [
+            *_THREE_ROUNDS_WRITTEN, *_REFUSED, "Any Refused For Good?", *_ANOTHER_ROUND,
+            *_ROUND_SENT, *_ANOTHER_ROUND, *_DELIVERED,
+        ],
+        {"Send Refused Event": 2},
     ),
     "ClientPartlyRefusedForGood": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events", *_LANE_LEFT],
-        {"Send Refused Event": 4},
-        parked=1,
+        [*_UP_TO_CLIENT, *_REFUSED_FOR_GOOD, "Rounds To Send?", *_HANDLED], {"Send Refused Event": 4}, parked=1
     ),
     "ClientPartlyRefusedThenQueueMissing": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events", *_LANE_LEFT],
-        {"Send Refused Event": 1},
-        parked=1,
+        [*_UP_TO_CLIENT, *_REFUSED_FOR_GOOD, "Rounds To Send?", *_HANDLED], {"Send Refused Event": 1}, parked=1
+    ),
+    "ClientRefusesInLaterRound": Case(
+        [
+            *_THREE_ROUNDS_WRITTEN, *_ROUND_SENT, *_ANOTHER_ROUND,
+            *_REFUSED_FOR_GOOD, "Rounds To Send?", *_HANDLED,
+        ],
+        {"Send Refused Event": 4},
+        parked=2,
     ),
     "StoresTooSlow": Case(
-        [*_VALIDATED, *_WRITTEN, "Stores In Time?", "Stores Too Slow"],
+        [*_VALIDATED, *_ROUND_WRITTEN, "Stores In Time?", "Stores Too Slow"],
         error="StoresTooSlow",
         given=_BATCH | {"storesDeadline": PASSED},
     ),
-    "ClientTooSlow": Case(
-        [*_UP_TO_SEND, "Waves To Send?", "Out Of Time", "Wave Refused", "Park Events", *_LANE_LEFT],
-        parked=2,
-        given=_BATCH | {"deadline": PASSED},
+    "ClientTurnComesLate": Case(
+        [*_UP_TO_CLIENT, "Out Of Time", *_REST_PARKED], parked=2, given=_BATCH | {"deadline": PASSED}
     ),
     "ParkingDown": Case(
-        [*_UP_TO_SEND, *_CALLED, "Wave Refused", "Park Events"],
+        [*_UP_TO_CLIENT, *_CALLED, "Wave Refused", "All Accepted?", "Park Events"],
         {"Park Events": 5},
         error="HeldEventsUnavailableError",
     ),
     "ParkingOfRefusedDown": Case(
-        [*_UP_TO_SEND, *_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events"],
-        {"Park Events": 5},
-        error="HeldEventsUnavailableError",
+        [*_UP_TO_CLIENT, *_REFUSED_FOR_GOOD], {"Park Events": 5}, error="HeldEventsUnavailableError"
     ),
 }  # fmt: skip
 

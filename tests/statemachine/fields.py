@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from botocore.model import ListShape, MapShape, StructureShape
 
-from tests.statemachine.definitions import Definition, State
+from tests.statemachine.definitions import Definition, State, values
 from tests.statemachine.rules import RUN_EXECUTION, START_EXECUTION, operation_of
 
 
@@ -66,7 +66,7 @@ class _Walk:
         self._state = name
         if state["Type"] == "Choice":
             for choice in state["Choices"]:
-                for key, value in choice.items():
+                for key, value in values(choice):
                     if key == "Variable" or key.endswith("Path"):
                         self._look_up(given, value)
                 yield choice["Next"], given

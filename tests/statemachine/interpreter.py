@@ -1,12 +1,13 @@
 """Runs a definition on moto's interpreter, which is LocalStack's: in this process, without Docker or a network.
 
 moto itself runs no mocked cases and no Express executions, but the interpreter in it does both, so it
-is driven here directly. Seven of its points matter here, and each is mended for the length of a run:
+is driven here directly. Eight of its points matter here, and each is mended for the length of a run:
 
 - it really sleeps between attempts; here it only notes for how long it would have;
 - it really sleeps in a Wait; here it goes on at once;
-- a path with a wildcard that finds one value gives the value, where AWS gives an array of it (so does
-  Jayway JsonPath, on which AWS's is built: an indefinite path always gives a list);
+- a path with two wildcards that finds nothing is an error, where AWS gives an empty array (so does Jayway
+  JsonPath, on which AWS's is built: an indefinite path always gives a list);
+- an intrinsic function's path takes one bracket behind a name: `[*][*]` is read as `[*]`;
 - the errors of SQS begin with "sqs.", where AWS writes "Sqs.";
 - the branches of a Map share the definition's components, which get a field when first asked for it;
   a branch that logs a component at that moment fails with "dictionary changed size during iteration";
@@ -15,7 +16,7 @@ is driven here directly. Seven of its points matter here, and each is mended for
 - it takes a mocked response by the number of the retry, where Step Functions Local counts the calls of
   a state over the whole execution: every visit of a loop would get the same answer.
 
-test_interpreter.py fails for each of these mends once moto needs it no longer. An eighth point is left
+test_interpreter.py fails for each of these mends once moto needs it no longer. A ninth point is left
 as it is: moto counts a state's attempts over all visits in one iteration, where AWS starts anew, so no
 case may try a state again in two visits.
 """
@@ -32,8 +33,6 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from jsonpath_ng.ext.parser import ExtendedJsonPathParser
-from jsonpath_ng.jsonpath import Index
 from moto.stepfunctions.parser.api import StateMachineType
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.component import Component
@@ -54,6 +53,7 @@ from moto.stepfunctions.parser.asl.eval.evaluation_details import (
 )
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.intrinsic.intrinsic_parser import IntrinsicParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 from moto.stepfunctions.parser.backend.execution_worker_comm import ExecutionWorkerCommunication
@@ -201,7 +201,8 @@ def mended(waits: list[float]) -> Iterator[None]:
     with (
         mock.patch.object(retrier_decl, "time", SimpleNamespace(sleep=waits.append)),
         mock.patch.object(WaitFunction, "_wait_interval"),
-        mock.patch.object(json_path, "parse", _parse_path),
+        mock.patch.object(json_path, "_contains_slice_or_wildcard_array", lambda path: "[*]" in path),
+        mock.patch.object(IntrinsicParser, "parse", staticmethod(_parse_intrinsic)),
         mock.patch.dict(state_task_service_aws_sdk._SERVICE_ERROR_NAMES, sqs="Sqs"),
         mock.patch.object(EvalComponent, "heap_key", property(lambda component: str(id(component)))),
         mock.patch.object(Component, "__str__", lambda component: type(component).__name__),
@@ -211,16 +212,11 @@ def mended(waits: list[float]) -> Iterator[None]:
         yield
 
 
-@cache
-def _parse_path(path: str) -> Any:
-    expression: Any = ExtendedJsonPathParser().parse(path)
-    if "[*]" not in path:
-        return expression
+_moto_parses_intrinsic = IntrinsicParser.parse
 
-    def find(data: Any) -> list[SimpleNamespace]:
-        return [SimpleNamespace(value=match.value, path=Index(0), context=None) for match in expression.find(data)]
 
-    return SimpleNamespace(find=find)
+def _parse_intrinsic(function: str) -> Any:
+    return _moto_parses_intrinsic(function.replace("[*][*]", "[*].[*]"))
 
 
 @cache

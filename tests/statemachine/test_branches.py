@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
+from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.contract import load
+from mark_event_queue.domain.filters import Filter
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
 from mark_event_queue.domain.history import Segment
-from mark_event_queue.domain.lanes import entries_of, plan
+from mark_event_queue.domain.rounds import entries_of, plan
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.history.bringing import Sender, bring_mark, read_segment
 from mark_event_queue.history.course import begin
@@ -32,16 +33,18 @@ from mark_event_queue.history.pace import Pace
 from mark_event_queue.history.past import Rules
 from mark_event_queue.history.ports import Stores
 from mark_event_queue.history.request import HistoryRequest
+from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import withheld_in
+from mark_event_queue.selection.selection import select
 from mark_event_queue.validator.validation import validate
-from tests.builders import SCHEMAS, entries, event_input
+from tests.builders import NOW, SCHEMAS, entries, event_input
 from tests.dynamodb_in_memory import DynamoDBInMemory
-from tests.fakes import HeldEventsInMemory, QueueInMemory
+from tests.fakes import HeldEventsInMemory, HistoriesFake, QueueInMemory, SubscriptionsFake
 from tests.statemachine import rules
 from tests.statemachine.cases import CASES, DELIVER, HISTORY, REDRIVE, RESPONSES, definition, first_and_last
-from tests.statemachine.definitions import states, targets, tasks
+from tests.statemachine.definitions import in_turn, states, targets, tasks
 from tests.statemachine.expectations import CLIENT, EXPECTED
 from tests.statemachine.interpreter import Execution, mocked, run
 
@@ -56,7 +59,7 @@ every_delivery = pytest.mark.parametrize("case", CASES[DELIVER])
 
 @cache
 def _execution(machine: str, case: str) -> Execution:
-    return run(definition(machine), EXPECTED[machine][case].given, mocked(machine, case))
+    return run(in_turn(definition(machine)), EXPECTED[machine][case].given, mocked(machine, case))
 
 
 def _delivery(case: str) -> Execution:
@@ -128,8 +131,7 @@ def test_output_holds_counts_only(case: str):
         assert execution.output is None
         return
     *_, judged = _payloads(case, "Validate Events", "Hold At Gate", "Hold Rest At Gate")
-    lanes = [] if case == "NothingToDeliver" else [expected.parked]
-    clients = [] if case == "NoClients" else [{"client": CLIENT["name"], "parkedPerLane": lanes}]
+    clients = [] if case == "NoClients" else [{"client": CLIENT["name"], "parked": expected.parked}]
     withheld = {"withheld": judged["withheld"]} if expected.given["released"] else {}
     assert execution.output == {"counts": judged["counts"], "clients": clients} | withheld
 
@@ -156,10 +158,15 @@ def test_waits_stay_within_what_the_definition_says(machine: str, case: str):
 # ----------------------------------------------------------------------------------------------------------------------
 # What the Tasks are handed
 # ----------------------------------------------------------------------------------------------------------------------
-def _lane(case: str) -> dict[str, Any]:
-    (response,) = _responses(DELIVER, case, "Validate Events").values()
-    (lane,) = response["Return"]["Payload"]["lanes"]
-    return dict(lane)
+def _plan(case: str, state: str = "Validate Events") -> dict[str, Any]:
+    """Return the plan that a function of a case answers with, the validator unless another is named."""
+    (answer,) = _answered(DELIVER, case, state)
+    return dict(answer["plan"])
+
+
+def _waves(case: str, *states: str) -> list[Any]:
+    """Return the waves of the calls of these states, in order."""
+    return [call.parameters["Entries"] for state in states for call in _delivery(case).calls(state)]
 
 
 def test_validator_gets_the_whole_input():
@@ -168,11 +175,11 @@ def test_validator_gets_the_whole_input():
     assert call.parameters["Payload"] == EXPECTED[DELIVER]["AllDelivered"].given
 
 
-def test_waves_are_written_and_sent_as_they_are():
-    """Each wave goes, entry for entry, first to the fan-out queue and then to the client, in order."""
-    waves = _lane("SeveralWaves")["waves"]
-    execution = _delivery("SeveralWaves")
-    written, sent = execution.calls("Write Wave"), execution.calls("Send Wave")
+@pytest.mark.parametrize("case", ["SeveralRounds", "SeveralWaves"])
+def test_waves_are_written_and_sent_as_they_are(case: str):
+    """Each wave goes, entry for entry, first to the fan-out queue and then to the client, round by round."""
+    waves = _plan(case)["waves"]
+    written, sent = _delivery(case).calls("Write Wave"), _delivery(case).calls("Send Wave")
     assert [call.parameters for call in written] == [{"QueueUrl": "FanOutQueueUrl", "Entries": wave} for wave in waves]
     assert [call.parameters for call in sent] == [{"QueueUrl": CLIENT["queueUrl"], "Entries": wave} for wave in waves]
 
@@ -185,40 +192,49 @@ def test_wave_sent_again_is_the_same():
 
 
 @pytest.mark.parametrize(
-    ("case", "state", "queue"),
+    ("case", "places"),
     [
-        ("FanOutPartlyRefusedThenWritten", "Write Refused Event", "FanOutQueueUrl"),
-        ("ClientPartlyRefusedThenAccepted", "Send Refused Event", CLIENT["queueUrl"]),
+        ("FanOutPartlyRefusedThenWritten", [1, 1]),
+        ("FanOutPartlyRefusedBeforeMoreRounds", [1, 1]),
+        ("FanOutPartlyRefusedInLastRound", [3, 3]),
+        ("FanOutPartlyRefusedInTwoWaves", [1, 11]),
+        ("ClientPartlyRefusedThenAccepted", [1, 1]),
+        ("ClientPartlyRefusedBeforeMoreRounds", [1, 1]),
+        ("ClientLosesOneWaveAcceptsRefused", [11]),
+        ("ClientRefusesInLaterRound", [2, 2, 2, 2]),
     ],
 )
-def test_only_the_refused_entry_goes_again(case: str, state: str, queue: str):
-    """Of a wave with one refused entry exactly that one is repeated, with all that made it an entry but the Id."""
-    entry = {key: value for key, value in _lane(case)["waves"][0][1].items() if key != "Id"}
-    assert [call.parameters for call in _delivery(case).calls(state)] == [{"QueueUrl": queue, **entry}] * 2
+def test_only_the_refused_entries_go_again(case: str, places: list[int]):
+    """Of a round exactly the refused entries are repeated, of whichever wave, with all that made them but the Id."""
+    state, queue = ("Send Refused Event", CLIENT["queueUrl"])
+    if case.startswith("FanOut"):
+        state, queue = ("Write Refused Event", "FanOutQueueUrl")
+    all_entries = entries_of(_plan(case))
+    refused = [{key: value for key, value in all_entries[place].items() if key != "Id"} for place in places]
+    assert [call.parameters for call in _delivery(case).calls(state)] == [
+        {"QueueUrl": queue, **entry} for entry in refused
+    ]
 
 
 @pytest.mark.parametrize("case", ["RejectedHeldAtGate", "FollowersHeldAtGate", "RestHeldAtGate"])
 def test_the_gate_gets_what_the_validator_made_of_the_batch(case: str):
-    """The gate is handed lanes, withheld events and counts as they are; of whom anything is held it asks itself."""
+    """The gate is handed plan, withheld events and counts as they are; of whom anything is held it asks itself."""
     (validated,) = _payloads(case, "Validate Events")
     (call,) = _delivery(case).calls("Hold At Gate")
-    assert {name: value for name, value in call.parameters["Payload"].items() if name != "held"} == validated
+    assert {name: call.parameters["Payload"][name] for name in validated} == validated
 
 
 @pytest.mark.parametrize("case", ["RejectedHeldAtGate", "FollowersHeldAtGate", "RestHeldAtGate"])
 def test_what_the_gate_leaves_is_written_and_sent(case: str):
-    """After the gate the lanes that it answered with go on, to the fan-out queue and to the client, and no others."""
-    (held,) = _payloads(case, "Hold At Gate")
-    (lane,) = held["lanes"]
-    (written,), (sent,) = [_delivery(case).calls(state) for state in ("Write Wave", "Send Wave")]
-    assert [written.parameters["Entries"], sent.parameters["Entries"]] == [lane["waves"][0]] * 2
+    """After the gate the plan that it answered with goes on, to the fan-out queue and to the client, and no other."""
+    assert _waves(case, "Write Wave", "Send Wave") == _plan(case, "Hold At Gate")["waves"] * 2
 
 
 def test_what_had_to_wait_for_the_batch_is_held_behind_it():
-    """The gate's second call is handed what its first one withheld, with the counts, and no lanes: nothing goes on."""
+    """The gate's second call is handed what its first one withheld, the counts, and the plan of no events at all."""
     (held,) = _payloads("RestHeldAtGate", "Hold At Gate")
     (call,) = _delivery("RestHeldAtGate").calls("Hold Rest At Gate")
-    assert call.parameters["Payload"] == {"lanes": [], "withheld": held["withheld"], "counts": held["counts"]}
+    assert call.parameters["Payload"] == {"plan": plan([]), "withheld": held["withheld"], "counts": held["counts"]}
 
 
 def test_a_release_is_told_what_still_breaks_the_contract():
@@ -229,37 +245,41 @@ def test_a_release_is_told_what_still_breaks_the_contract():
     assert withheld_in(json.dumps(execution.output)) == validated["withheld"] != []
 
 
-def test_one_consistent_read_finds_of_whom_anything_is_held():
-    """A client, or the gate, of whom the batch before held events is seen: the read is a consistent one."""
-    (call,) = _delivery("AllDelivered").calls("Find Held Sequences")
-    assert call.parameters == {
-        "TableName": "ParkedEventsTableName",
-        "KeyConditionExpression": "pk = :recipients",
-        "ExpressionAttributeValues": {":recipients": {"S": RECIPIENTS}},
-        "ProjectionExpression": "sk",
-        "ConsistentRead": True,
-    }
-
-
 def test_an_ordinary_batch_makes_no_call_more():
-    """Nothing held anywhere: one call for each of validating, looking, writing and sending, and no other."""
+    """Nothing held anywhere: one call for each of validating, writing and sending, and no other."""
     assert [attempt.state for attempt in _delivery("AllDelivered").attempts] == [
-        "Validate Events", "Find Held Sequences", "Write Wave", "Send Wave",
+        "Validate Events", "Write Wave", "Send Wave",
     ]  # fmt: skip
 
 
-def test_selection_gets_the_client_and_the_lanes():
-    """The selection is handed whose sequences to look for, and the lanes as the validator planned them."""
-    (call,) = _delivery("ClientHasHeldSequences").calls("Select Events")
-    assert call.parameters["Payload"] == {"client": "original", "lanes": [_lane("ClientHasHeldSequences")]}
+@pytest.mark.parametrize("case", ["ClientHasHeldSequences", "ClientHasFilter", "ClientIsPaused"])
+def test_selection_gets_the_client_and_the_plan(case: str):
+    """The selection is handed whose sequences to look for, and the plan as the validator made it."""
+    (call,) = _delivery(case).calls("Select Events")
+    assert call.parameters["Payload"] == {"client": "original", "plan": _plan(case)}
 
 
-def test_what_the_selection_leaves_is_sent():
-    """After a selection the lanes that it answered with are sent, and no others."""
-    (response,) = RESPONSES["SelectedOne"].values()
-    (lane,) = response["Return"]["Payload"]["lanes"]
-    (call,) = _delivery("ClientHasHeldSequences").calls("Send Wave")
-    assert call.parameters["Entries"] == lane["waves"][0]
+@pytest.mark.parametrize("case", ["ClientHasHeldSequences", "ClientHasFilter", "ClientIsPaused"])
+def test_what_the_selection_leaves_is_sent(case: str):
+    """After a selection the plan that it answered with is sent, and no other: nothing, if it has no waves."""
+    assert _waves(case, "Send Wave") == _plan(case, "Select Events")["waves"]
+
+
+def test_a_client_of_whom_the_gate_finds_something_held_gets_a_selection():
+    """What a release parked since the batch began is seen: the gate's answer counts, and no longer the input."""
+    case = "ClientHeldSinceTheBatchBegan"
+    assert EXPECTED[DELIVER][case].given["batch"]["held"]["recipients"] == []
+    (call,) = _delivery(case).calls("Select Events")
+    assert call.parameters["Payload"] == {"client": "original", "plan": _plan(case, "Hold At Gate")}
+
+
+_NONE_ALONE: dict[str, Any] = {"refused": [], "errors": []}
+
+
+def _parked(case: str) -> dict[str, Any]:
+    """Return what the one call of parking in a case is handed."""
+    (call,) = _delivery(case).calls("Park Events")
+    return dict(call.parameters["Payload"])
 
 
 @pytest.mark.parametrize(
@@ -268,28 +288,73 @@ def test_what_the_selection_leaves_is_sent():
         ("ClientQueueMissing", "Sqs.QueueDoesNotExistException"),
         ("ClientAccessRefused", "Sqs.SqsException"),
         ("ClientFaultForGood", "Sqs.SqsException"),
-        ("ClientTooSlow", "DeliveryDeadlinePassed"),
+        ("ClientFaultThenQueueMissing", "Sqs.QueueDoesNotExistException"),
     ],
 )
 def test_whole_wave_is_parked_with_its_error(case: str, error: str):
-    """Parking a wave is told whose it is, the whole lane, and why; null means that every entry was refused."""
-    (call,) = _delivery(case).calls("Park Events")
-    lane = _lane(case)
-    assert call.parameters["Payload"] == {"client": "original", "lane": lane, "refused": None, "error": error}
+    """Parking is told whose it is, the whole plan, the Ids of the wave whose call failed, and why it did."""
+    sent = {"refused": [], "lost": [["0", "1"]], "errors": [error], "resent": _NONE_ALONE}
+    assert _parked(case) == {"client": "original", "plan": _plan(case), "sent": sent}
 
 
 @pytest.mark.parametrize(
-    ("case", "error"),
+    ("case", "planner"), [("ClientTurnComesLate", "Validate Events"), ("SelectionComesLate", "Select Events")]
+)
+def test_what_there_is_no_time_for_is_parked_unsent(case: str, planner: str):
+    """Behind the deadline no round is sent, and null says that all of it is to be parked."""
+    sent = {"refused": [], "lost": None, "errors": ["DeliveryDeadlinePassed"], "resent": _NONE_ALONE}
+    assert _parked(case) == {"client": "original", "plan": _plan(case, planner), "sent": sent}
+    assert _waves(case, "Send Wave") == []
+
+
+@pytest.mark.parametrize(
+    ("case", "refused", "error"),
     [
-        ("ClientPartlyRefusedForGood", "Sqs.RequestThrottledException"),
-        ("ClientPartlyRefusedThenQueueMissing", "Sqs.QueueDoesNotExistException"),
+        ("ClientPartlyRefusedForGood", "1", "Sqs.RequestThrottledException"),
+        ("ClientPartlyRefusedThenQueueMissing", "1", "Sqs.QueueDoesNotExistException"),
+        ("ClientRefusesInLaterRound", "2", "Sqs.RequestThrottledException"),
     ],
 )
-def test_only_refused_entries_are_parked_with_their_error(case: str, error: str):
+def test_only_refused_entries_are_parked_with_their_error(case: str, refused: str, error: str):
     """Parking is told the Ids of the entries that were refused for good, and no others."""
-    (call,) = _delivery(case).calls("Park Events")
-    lane = _lane(case)
-    assert call.parameters["Payload"] == {"client": "original", "lane": lane, "refused": ["1"], "error": error}
+    sent = _parked(case)["sent"]
+    assert sent == {
+        "refused": [refused], "lost": [], "errors": [], "resent": {"refused": [refused], "errors": [error]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "resent"),
+    [
+        ("ClientLosesOneWave", _NONE_ALONE),
+        ("ClientLosesOneWaveAcceptsRefused", _NONE_ALONE),
+        ("ClientLosesOneWaveAndOneEvent", {"refused": ["11"], "errors": ["Sqs.RequestThrottledException"]}),
+    ],
+)
+def test_a_lost_wave_and_what_is_refused_beside_it_are_parked_together(case: str, resent: dict[str, Any]):
+    """One call of parking has all that a round could not bring, each with its error, and nothing that was accepted."""
+    parked = _parked(case)
+    assert parked["plan"] == _plan(case)
+    assert (parked["sent"]["lost"], parked["sent"]["errors"]) == (
+        [[str(place) for place in range(10)]],
+        ["Sqs.SqsException"],
+    )
+    assert parked["sent"]["resent"] == resent
+
+
+def test_parking_is_told_which_round_failed():
+    """The plan comes as far as it is: its cursor, and `now`, name the round that was under way."""
+    validated = _plan("ClientRefusesInLaterRound")
+    assert _parked("ClientRefusesInLaterRound")["plan"] == validated | {"cursor": 1, "now": validated["rounds"][1]}
+
+
+@pytest.mark.parametrize(
+    "case", ["ClientLosesOneWave", "ClientLosesOneWaveAcceptsRefused", "ClientLosesOneWaveAndOneEvent"]
+)
+def test_what_parking_leaves_is_sent(case: str):
+    """After parking the plan that it answered with is sent from its first round on."""
+    (left,) = _answered(DELIVER, case, "Park Events")
+    assert _waves(case, "Send Wave") == [*_plan(case)["waves"][:2], *left["waves"]]
 
 
 @pytest.mark.parametrize(
@@ -660,17 +725,30 @@ def test_answers_have_the_fields_that_aws_gives():
     assert checked
 
 
-def test_mocked_lanes_are_such_as_the_planner_makes():
-    """Every lane that a function answers with in a case is the plan of its own entries."""
-    lanes = [lane for answer in _answers(DELIVER) for lane in answer.payload.get("lanes", ())]
-    assert lanes
-    for lane in lanes:
-        assert plan(entries_of(lane)) == [lane | {"parked": 0}]
+def test_mocked_plans_are_such_as_the_planner_makes():
+    """Every plan that a function answers with in a case is the plan of its own entries."""
+    payloads = [answer.payload for answer in _answers(DELIVER)]
+    plans = [payload.get("plan", payload) for payload in payloads if {"plan", "waves"} & {*payload}]
+    assert plans
+    for one in plans:
+        assert plan(entries_of(one)) == one | {"parked": 0}
+
+
+@every_delivery
+def test_mocked_answers_of_the_validator_are_such_as_the_validator_makes(case: str):
+    """It answers with all that the validator does, and hands on of whom anything is held as the case's input has it."""
+    given = EXPECTED[DELIVER][case].given
+    made = validate(given["batch"] | {"events": []}, given["clients"], load(SCHEMAS), hold_marks=True)
+    for answer in _payloads(case, "Validate Events"):
+        assert answer.keys() == made.keys()
+        assert answer["counts"].keys() == made["counts"].keys()
+        assert answer["held"] == made["held"]
 
 
 def test_mocked_withheld_events_are_such_as_the_validator_makes():
     """Every withheld event of a case has the fields that the validator gives one that it rejects, and no others."""
-    (made,) = validate({"events": [event_input(body="{}")]}, [], load(SCHEMAS), hold_marks=True)["withheld"]
+    batch = {"events": [event_input(body="{}")], "held": {"recipients": [], "atGate": False}}
+    (made,) = validate(batch, [], load(SCHEMAS), hold_marks=True)["withheld"]
     withheld = [event for answer in _answers(DELIVER) for event in answer.payload.get("withheld", ())]
     assert withheld
     assert {tuple(event) for event in withheld} == {tuple(made)}
@@ -682,11 +760,45 @@ def test_mocked_answers_of_the_gate_are_such_as_the_gate_makes(case: str):
     store = HeldEventsInMemory()
     (validated,) = _payloads(case, "Validate Events")
     if case == "FollowersHeldAtGate":
-        store.hold(GATE, [[validated["lanes"][0]["waves"][0][0]]], QUARANTINED, "ContractBroken")
-    for state, lanes in (("Hold At Gate", validated["lanes"]), ("Hold Rest At Gate", [])):
+        store.hold(GATE, [[validated["plan"]["waves"][0][0]]], QUARANTINED, "ContractBroken")
+    if case == "ClientHeldSinceTheBatchBegan":
+        store.hold("original", [[validated["plan"]["waves"][0][0]]], PARKED, "Sqs.SqsException")
+    for state, going in (("Hold At Gate", validated["plan"]), ("Hold Rest At Gate", plan([]))):
         for answer in _payloads(case, state):
-            validated = hold_at_gate(validated | {"lanes": lanes}, store, hold_marks=True)
+            validated = hold_at_gate(validated | {"plan": going}, store, hold_marks=True)
             assert answer == validated
+
+
+_PLAIN = Subscription("original", CLIENT["queueUrl"], NOW)
+_SAID = {
+    "ClientHasFilter": replace(_PLAIN, filter=Filter({"properties": {"mark": {"const": "BIG 1"}}})),
+    "ClientIsPaused": replace(_PLAIN, paused=True),
+}
+
+
+@pytest.mark.parametrize(
+    "case", [case for case, mocks in CASES[DELIVER].items() if "Select Events" in mocks and case != "SelectionDown"]
+)
+def test_mocked_answers_of_the_selection_are_such_as_the_selection_makes(case: str):
+    """Of what a case hands it the selection makes the mocked answer: by filter, pause, or what is held before."""
+    store, said = HeldEventsInMemory(), SubscriptionsFake({"original": _SAID.get(case, _PLAIN)})
+    (call,) = _delivery(case).calls("Select Events")
+    if case not in _SAID:
+        store.hold("original", [[call.parameters["Payload"]["plan"]["waves"][0][0]]], PARKED, "Sqs.SqsException")
+    assert select(call.parameters["Payload"], said, store, HistoriesFake(), NOW).plan == _plan(case, "Select Events")
+
+
+@pytest.mark.parametrize(
+    "case", [case for case, mocks in CASES[DELIVER].items() if mocks.get("Park Events", "").startswith("Parked")]
+)
+def test_mocked_answers_of_parking_are_such_as_parking_makes(case: str):
+    """Of what a case hands it parking itself makes the mocked answer, and holds as many events as that says."""
+    store = HeldEventsInMemory()
+    payload = _parked(case)
+    left = park(payload, store)
+    assert [left] == _answered(DELIVER, case, "Park Events")
+    held = sum(len(sequence) for sequence in store.stored("original").values())
+    assert held == left["parked"] - payload["plan"]["parked"]
 
 
 def _shape(value: Any) -> Any:

@@ -17,6 +17,7 @@ from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.im
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
 from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.parse.intrinsic.intrinsic_parser import IntrinsicParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.mocking.mock_config import MockedResponseReturn, MockTestCase, StateMockedResponses
 
@@ -37,14 +38,29 @@ def _is_present(path: str, given: Any) -> bool:
     return run({"StartAt": "A?", "States": {"A?": choice, **ends}}, given).visited[-1] == "Yes"
 
 
-def _items(*names: str) -> dict[str, Any]:
-    return {"Items": [{"sk": {"S": name}} for name in names]}
+def _refusing(*waves: list[str] | None) -> list[dict[str, Any]]:
+    """Return what SQS answers for each wave, of which it refused these Ids; for None it does not name Failed."""
+    return [{} if ids is None else {"Failed": [{"Id": one} for one in ids]} for ids in waves]
 
 
-@pytest.mark.parametrize("names", [[], ["a"], ["a", "b"]])
-def test_wildcard_gives_an_array_of_whatever_there_is(names: list[str]):
-    """A wildcard finds none, one or more values, and gives an array each time."""
-    assert _evaluated("$.Items[*].sk.S", _items(*names)) == names
+_REFUSED_OF_ALL = "$[*].Failed[*].Id"
+
+
+@pytest.mark.parametrize(
+    ("waves", "refused"),
+    [
+        ([], []),
+        ([None], []),
+        ([[]], []),
+        ([None, []], []),
+        ([["1"]], ["1"]),
+        ([None, ["11"]], ["11"]),
+        ([["1", "3"], [], ["21"]], ["1", "3", "21"]),
+    ],
+)
+def test_two_wildcards_give_one_array_of_whatever_there_is(waves: list[list[str] | None], refused: list[str]):
+    """Of no answer, one or more they find none, one or more values, and give one flat array each time, in order."""
+    assert _evaluated(_REFUSED_OF_ALL, _refusing(*waves)) == refused
 
 
 @pytest.mark.parametrize(
@@ -75,21 +91,43 @@ def test_array_contains(names: list[str], contained: bool):
     assert _evaluated("States.ArrayContains($.names, $.name)", {"names": names, "name": "a"}) is contained
 
 
-def test_an_id_finds_its_entry():
-    """An entry's Id, a text, is its place in its wave."""
-    given = {"waves": [[], ["a", "b", "c", "d"]], "cursor": 1, "Id": "3"}
-    wave = "States.ArrayGetItem($.waves, $.cursor)"
-    assert _evaluated(f"States.ArrayGetItem({wave}, States.StringToJson($.Id))", given) == "d"
+@pytest.mark.parametrize(
+    ("waves", "place"), [([["d"]], "0"), ([["a", "b", "c", "d"]], "3"), ([["a"], ["b", "c"], ["d"]], "3")]
+)
+def test_an_id_finds_its_entry(waves: list[list[str]], place: str):
+    """An entry's Id, a text, is its place among the entries of all waves."""
+    given = {"plan": {"waves": waves}, "Id": place}
+    assert _evaluated("States.ArrayGetItem($.plan.waves[*][*], States.StringToJson($.Id))", given) == "d"
+
+
+def test_a_number_finds_its_wave_and_the_next_round():
+    """A place in an array, and the one behind it, are numbers of the input."""
+    plan = {"waves": ["w0", "w1"], "rounds": [[0], [1]], "cursor": 0}
+    assert _evaluated("States.ArrayGetItem($.waves, $.cursor)", plan) == "w0"
+    assert _evaluated("States.ArrayGetItem($.rounds, States.MathAdd($.cursor, 1))", plan) == [1]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # The mends
 # ----------------------------------------------------------------------------------------------------------------------
-def test_moto_still_unpacks_what_a_wildcard_finds_alone():
-    """Without the mend, one match is given as it is; once it is not, the mend can go."""
-    assert json_path.extract_json("$.Items[*].sk.S", _items("a")) == "a"
+def test_moto_still_misses_what_two_wildcards_do_not_find():
+    """Without the mend, two wildcards that find nothing are an error; once they are not, the mend can go."""
+    with pytest.raises(json_path.NoSuchJsonPathError):
+        json_path.extract_json(_REFUSED_OF_ALL, _refusing([]))
     with mended([]):
-        assert json_path.extract_json("$.Items[*].sk.S", _items("a")) == ["a"]
+        assert json_path.extract_json(_REFUSED_OF_ALL, _refusing([])) == []
+
+
+def test_moto_still_reads_one_bracket_behind_a_name():
+    """Without the mend, an intrinsic function's path loses its second bracket; once it does not, the mend can go."""
+
+    def path() -> str:
+        function: Any = IntrinsicParser.parse("States.ArrayLength($.waves[*][*])")[0]
+        return str(function.argument_list.arguments[0].json_path)
+
+    assert path() == "$.waves[*]"
+    with mended([]):
+        assert path() == "$.waves[*].[*]"
 
 
 def test_moto_still_names_the_errors_of_sqs_in_lower_case():

@@ -13,12 +13,26 @@ from typing import Any
 
 import pytest
 
-from mark_event_queue.domain.batches import LIVE, RELEASE, Timing, input_of, pack
-from mark_event_queue.domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.batches import LIVE, RELEASE, Timing, cost, input_of, pack
+from mark_event_queue.domain.budget import budget
+from mark_event_queue.domain.events import convert
+from mark_event_queue.domain.forgetting import cost as cost_of_removal
+from mark_event_queue.domain.forgetting import forgotten_by
+from mark_event_queue.domain.rounds import WAVE_SIZE
 from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, TURNS_PER_EXECUTION
-from tests.builders import NOW
+from tests.builders import NOW, SCHEMAS, item, record, removal
 from tests.statemachine import rules
-from tests.statemachine.definitions import FILES, Definition, load, machine_in_template, scopes, substitutions, tasks
+from tests.statemachine.definitions import (
+    FILES,
+    Definition,
+    Scope,
+    load,
+    machine_in_template,
+    scopes,
+    substitutions,
+    targets,
+    tasks,
+)
 from tests.statemachine.fields import Items, Shape, unknown_fields
 from tests.statemachine.times import longest, patience, slow_client
 
@@ -55,7 +69,7 @@ _EVENT: dict[str, Any] = {
 }
 _INPUTS: dict[str, Shape] = {
     "deliver-events.asl.json": {
-        "batch": {"events": Items(None)},
+        "batch": {"events": Items(None), "held": {"recipients": Items({}), "atGate": {}}},
         "clients": Items({"name": {}, "queueUrl": {}, "selects": {}}),
         "released": {},
         "storesDeadline": {},
@@ -77,6 +91,7 @@ def test_the_known_input_is_what_an_execution_is_given():
     known: Any = _INPUTS["deliver-events.asl.json"]
     assert written.keys() == known.keys()
     assert written["batch"].keys() == known["batch"].keys()
+    assert written["batch"]["held"].keys() == known["batch"]["held"].keys()
     assert written["clients"][0].keys() == known["clients"].element.keys()
 
 
@@ -94,8 +109,8 @@ def test_a_client_that_never_answers_cannot_outlast_the_execution(timing: Timing
     client's queue times out at every attempt, and every wait between them has its full length (jitter
     only shortens it). The application's own functions and stores are slow (each takes its whole
     TimeoutSeconds) but answer the first time; were they to fail, the batch fails and comes again.
-    Every lane has one wave: a wave that times out takes all the lane's later events of its marks with
-    it, so a dead queue costs a lane this much once.
+    All waves of a round leave at once, so it takes as long as its slowest; a wave that times out takes all later
+    events of its marks with it, and each of these is in a later round, so a dead queue costs this much once.
     """
     definition = load(_file("deliver-events.asl.json"))
 
@@ -107,28 +122,60 @@ def test_a_client_that_never_answers_cannot_outlast_the_execution(timing: Timing
     assert timing.stores_seconds + seconds < definition["TimeoutSeconds"]
 
 
+# Step Functions Developer Guide, Map state in Inline mode: iterations that run at the same time.
+_AT_ONCE = 40
+
+
+def _client() -> Scope:
+    (client,) = [
+        scope for scope in scopes(load(_file("deliver-events.asl.json"))) if scope.name == "Deliver To Clients"
+    ]
+    return client
+
+
+def test_no_round_is_sent_behind_the_deadline():
+    """Wherever a round is sent from, the clock is asked at that very moment, and what is late is parked instead."""
+    late = {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "Out Of Time"}
+    leading = {name: state for name, state in _client().states.items() if "Send Round" in targets(state)}
+    assert leading.keys() == {"Needs Selection?", "Rounds To Send?"}
+    for state in leading.values():
+        assert (state["Default"], state["Choices"][-1]) == ("Send Round", late)
+        assert "Send Round" not in [choice["Next"] for choice in state["Choices"]]
+
+
 @every_timing
-def test_a_lane_of_many_slow_waves_is_parked_within_the_execution(timing: Timing):
-    """A wave that starts at the last moment before the deadline ends, and its lane's rest is parked, in time.
+def test_rounds_of_a_slow_client_end_within_the_execution(timing: Timing):
+    """A round that starts at the last moment before the deadline ends, and what is left is parked, in time.
 
-    Assumed: the execution starts when its deadline was set, so whatever came before this wave (gate, fan-out,
-    selection, any number of slow waves) took the time up to the deadline and no more. The wave meets a
+    Assumed: the execution starts when its deadline was set, so whatever came before this round (gate, fan-out,
+    selection, any number of slow rounds) took the time up to the deadline and no more. The round meets a
     client's queue that times out at every attempt but answers at the very last one of each state, with
-    an entry refused; every wait has its full length. Parking works, though each call of it takes its
-    whole TimeoutSeconds: once for what was refused, once for the rest of the lane, which is out of time.
-    So does the gate, which holds what had to wait for this lane. A table that does not work fails the
-    batch, and a fan-out that ends long after the deadline may: the stream brings it again.
+    entries refused; every wait has its full length. All waves leave at once, and so do the refused entries:
+    there are no more than forty of these, and no more than forty clients. Parking works, though each call of
+    it takes its whole TimeoutSeconds: once for what the round could not bring, once for all later rounds, which
+    are out of time. So does the gate, which holds what had to wait for these clients. A table that does not
+    work fails the batch, and a fan-out that ends long after the deadline may: the stream brings it again.
     """
-    definition = load(_file("deliver-events.asl.json"))
-    (lane,) = [scope for scope in scopes(definition) if scope.name == "Send Lanes"]
-    last_wave = {"StartAt": "Send Wave", "States": lane.states}
-    once_more = [lane.states["Park Events"], definition["States"]["Hold Rest At Gate"]]
+    definition, client = load(_file("deliver-events.asl.json")), _client()
+    once_more = [client.states["Park Events"], definition["States"]["Hold Rest At Gate"]]
 
-    seconds, names = longest(last_wave, slow_client)
+    seconds, names = longest({"StartAt": "Send Round", "States": client.states}, slow_client)
 
     assert names == ("Send Wave", "Send Wave Again", "Send Refused Event", "Park Events")
     seconds += sum(state["TimeoutSeconds"] for state in once_more)
     assert timing.delivery_seconds + seconds < definition["TimeoutSeconds"]
+
+
+def test_all_waves_of_a_round_leave_at_once():
+    """A batch of the smallest events, or of the shortest marks to forget, has no more waves than a Map runs at once.
+
+    An event that the validator lets pass has at least what the envelope asks for; here each value has one character.
+    """
+    envelope = json.loads((SCHEMAS / "envelope.json").read_text("utf-8"))
+    smallest = convert(record(item(mark="A")))._replace(body=json.dumps(dict.fromkeys(envelope["required"], 0)))
+    shortest = forgotten_by(removal(mark="A"))
+    for bytes_of_one in (cost(smallest), cost_of_removal(shortest)):
+        assert budget([]) / bytes_of_one / WAVE_SIZE < _AT_ONCE
 
 
 @every_definition
@@ -330,6 +377,10 @@ def test_substitutions_are_found_wherever_they_stand():
     assert substitutions(definition) == {"One", "Two"}
 
 
+_EITHER = {
+    "And": [{"Not": {"Variable": "$.late", "BooleanEquals": True}}, {"Variable": "$.queueUrl", "IsPresent": True}],
+    "Next": "Each Of Them",
+}
 _GIVEN: Shape = {"queueUrl": {}, "items": Items({"id": {}})}
 
 
@@ -341,6 +392,7 @@ _GIVEN: Shape = {"queueUrl": {}, "items": Items({"id": {}})}
         (_change("States", "Sent?", "Choices", 0, "Variable", to="$.sent.Failed[0]"), "Sent? reads $.sent.Failed[0]"),
         (_change("States", "Sent?", "Choices", 0, "Variable", to="$.error.Error"), "Sent? reads $.error.Error"),
         (_change("States", "Sent?", "Choices", 0, "Variable", to="$$.State.Entered"), "reads $$.State.Entered"),
+        (_change("States", "Sent?", "Choices", 0, to=_EITHER), "Sent? reads $.late"),
         (_change("States", "Done", to={"Type": "Pass", "Result": {"a": 1}, "OutputPath": "$.b"}), "Done reads $.b"),
         (_change(*_EACH, "ItemsPath", to="$.itemz"), "Each Of Them reads $.itemz"),
         (_change(*_EACH, "ItemSelector", to={"i.$": "$$.Map.Item.Value.ID"}), "reads $$.Map.Item.Value.ID"),

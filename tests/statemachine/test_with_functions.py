@@ -2,7 +2,8 @@
 
 The definition runs on the interpreter; queues are moto's, the table is the one in memory; validator, selection and
 parking are the application's own code. The handlers around it, IAM, and what AWS refuses are for the tiers that
-deploy; where a queue refuses single entries, which moto's never do, a wrapper does it for them.
+deploy; where a queue refuses single entries, fails a whole call or takes its time, which moto's never do, a wrapper
+does it for them.
 """
 
 import io
@@ -12,18 +13,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
-from mark_event_queue.domain.batches import LIVE
+from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, input_of
 from mark_event_queue.domain.contract import load
-from mark_event_queue.domain.events import Event
+from mark_event_queue.domain.events import Event, to_group_id
 from mark_event_queue.domain.held import GATE
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry, entry_of, plan
 from mark_event_queue.forgetting.forgetting import forget_marks
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import park
@@ -39,8 +43,6 @@ from tests.statemachine.interpreter import Execution, mocked, run
 
 REGION = "eu-west-2"
 CONTRACT = load(SCHEMAS)
-DEADLINE = NOW + timedelta(seconds=LIVE.delivery_seconds)
-DEADLINES = {"storesDeadline": DEADLINE.isoformat(), "deadline": DEADLINE.isoformat()}
 LAMBDA_TASKS = ("Validate Events", "Hold At Gate", "Hold Rest At Gate", "Select Events", "Park Events")
 
 Function = Callable[..., Any]
@@ -65,21 +67,42 @@ class InvokedHere:
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(payload).encode())}
 
 
+ONCE, ALWAYS = "once", "always"
+
+
+def _never(entry: Entry) -> str:
+    return ""
+
+
+def _always(*marks: str) -> Callable[[Entry], str]:
+    """Refuse the events of these marks for good."""
+    groups = {to_group_id(mark) for mark in marks}
+    return lambda entry: ALWAYS if entry["MessageGroupId"] in groups else ""
+
+
+def _none(wave: Sequence[Entry]) -> bool:
+    return False
+
+
 @dataclass
 class Troubled:
-    """An SQS client that lets one queue refuse the messages of one group, in a batch and alone, or take its time."""
+    """An SQS client that lets one queue refuse messages, once or always, fail whole calls, or take its time."""
 
     sqs: Any
     queue_url: str = ""
-    group_id: str = ""
+    refuses: Callable[[Entry], str] = _never
+    loses: Callable[[Sequence[Entry]], bool] = _none
     seconds_per_wave: int = 0
     time: datetime = NOW
 
     def send_message_batch(self, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Send the entries of other groups; answer as SQS does when it refused some entries."""
-        if QueueUrl == self.queue_url:
-            self.time += timedelta(seconds=self.seconds_per_wave)
-        refused = [entry for entry in Entries if self._refuses(QueueUrl, entry["MessageGroupId"])]
+        """Send the entries that are not refused; answer as SQS does when it refused some entries."""
+        if QueueUrl != self.queue_url:
+            return dict(self.sqs.send_message_batch(QueueUrl=QueueUrl, Entries=Entries))
+        self.time += timedelta(seconds=self.seconds_per_wave)
+        if self.loses(Entries):
+            raise self._error("KmsDisabled", "SendMessageBatch")
+        refused = [entry for entry in Entries if self.refuses(entry)]
         accepted = [entry for entry in Entries if entry not in refused]
         answer: dict[str, Any] = {"Successful": []}
         if accepted:
@@ -89,20 +112,21 @@ class Troubled:
 
     def send_message(self, **message: Any) -> Any:
         """Send a message, or refuse it by an error."""
-        if self._refuses(message["QueueUrl"], message["MessageGroupId"]):
-            response = {
-                "Error": {"Code": "RequestThrottled", "Message": "Request is throttled."},
-                "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "1"},
-            }
-            raise self.sqs.exceptions.RequestThrottled(response, "SendMessage")
+        if message["QueueUrl"] == self.queue_url and self.refuses(message) == ALWAYS:
+            raise self._error("RequestThrottled", "SendMessage")
         return self.sqs.send_message(**message)
 
-    def _refuses(self, queue_url: str, group_id: str) -> bool:
-        return (queue_url, group_id) == (self.queue_url, self.group_id)
+    def _error(self, name: str, operation: str) -> Exception:
+        response = {
+            "Error": {"Code": name, "Message": "It was refused."},
+            "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "1"},
+        }
+        error: Exception = getattr(self.sqs.exceptions, name)(response, operation)
+        return error
 
 
 class OneAtATime:
-    """A client whose calls wait for one another: moto's services are not made for the lanes of a Map at once."""
+    """A client whose calls wait for one another: moto's services are not made for a Map's iterations at once."""
 
     def __init__(self, client: Any, turn: threading.Lock) -> None:
         self._client, self._turn = client, turn
@@ -133,12 +157,12 @@ class Stack:
             ),
             "GateFunctionArn": lambda event: hold_at_gate(event, store, self.hold_marks),
             "SelectFunctionArn": lambda event: {
-                "lanes": select(event, self.subscriptions, store, HistoriesFake(), NOW).lanes
+                "plan": select(event, self.subscriptions, store, HistoriesFake(), NOW).plan
             },
             "ParkFunctionArn": lambda event: park(event, store),
             "ForgetFunctionArn": lambda event: forget_marks(event, store, HistoriesFake())._asdict(),
         }
-        clients = {"lambda": InvokedHere(functions), "sqs": self.troubled, "dynamodb": self.dynamodb}
+        clients = {"lambda": InvokedHere(functions), "sqs": self.troubled}
         turn = threading.Lock()
         self._clients = {service: OneAtATime(client, turn) for service, client in clients.items()}
 
@@ -161,8 +185,11 @@ class Stack:
         self, events: list[dict[str, str]], clients: list[dict[str, str]], case: str = "", released: bool = False
     ) -> Execution:
         """Run one execution, begun at NOW; a case, if given, answers for everything but the functions."""
-        machine = definition(FanOutQueueUrl=self.fan_out, ParkedEventsTableName="held")
-        given = {"batch": {"events": events}, "clients": clients, "released": released} | DEADLINES
+        self.troubled.time = NOW
+        machine = definition(FanOutQueueUrl=self.fan_out)
+        timing, mentions = RELEASE if released else LIVE, self.store.mentions()
+        given = json.loads(input_of(Batch(()), clients, NOW, timing, mentions))
+        given["batch"]["events"] = events
         mocks = mocked(DELIVER, case, without=LAMBDA_TASKS) if case else None
         return run(machine, given, mocks, self._clients.__getitem__, lambda: self.troubled.time)
 
@@ -232,7 +259,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         yield Stack()
 
 
-# Thirteen marks, so two lanes; the first has five events, the second three, the others one each.
+# Thirteen marks, so two waves in the first round of five; the first has five events, the second three, the others one.
 MARKS = ["AFC 6", "AFC 7", "AFC 6", "AFC 6", "AFC 7", *(f"B{number} GAP" for number in range(11)), "AFC 6", "AFC 7",
          "AFC 6"]  # fmt: skip
 
@@ -249,13 +276,17 @@ def _in_order(events: list[dict[str, str]]) -> dict[str, list[str]]:
 
 
 def test_everybody_gets_every_event_in_order(stack: Stack):
-    """Fan-out queue and each client get all events of all lanes and waves, each mark's in its order."""
+    """Fan-out queue and each client get all events of all rounds and waves, each mark's in its order."""
     events, clients = _events(MARKS), [stack.client("A"), stack.client("B")]
     execution = stack.execute(events, clients)
     assert execution.output == {
         "counts": {"valid": len(events), "rejected": 0, "behind": 0},
-        "clients": [{"client": client["name"], "parkedPerLane": [0, 0]} for client in clients],
+        "clients": [{"client": client["name"], "parked": 0} for client in clients],
     }
+    rounds = plan(map(entry_of, events))["rounds"]
+    assert [len(round_) for round_ in rounds] == [2, 1, 1, 1, 1]
+    assert len(execution.calls("Write Wave")) == sum(map(len, rounds))
+    assert len(execution.calls("Send Wave")) == sum(map(len, rounds)) * len(clients)
     for url in (stack.fan_out, *(client["queueUrl"] for client in clients)):
         assert stack.by_group(url) == _in_order(events)
 
@@ -342,11 +373,7 @@ def test_a_batch_of_broken_events_goes_by_as_few_calls_as_a_sound_one(stack: Sta
     events = [_broken(event) for event in _events([f"M{number % 100}" for number in range(200)])]
     execution = stack.execute(events, [client])
     assert execution.output["counts"] == {"valid": 0, "rejected": 200, "behind": 0}
-    assert [attempt.state for attempt in execution.attempts] == [
-        "Validate Events",
-        "Find Held Sequences",
-        "Hold At Gate",
-    ]
+    assert [attempt.state for attempt in execution.attempts] == ["Validate Events", "Hold At Gate"]
     assert sum(len(held) for held in stack.held(GATE).values()) == 200
 
 
@@ -393,7 +420,7 @@ def test_refused_event_is_parked_with_its_followers_alone(stack: Stack):
     client = stack.client("Client")
     events = _events(["AFC 6", "AFC 7", "AFC 6", "AFC 7", "AFC 6", "B1 GAP"])
     refused = [event for event in events if event["mark"] == "AFC 7"]
-    stack.troubled.queue_url, stack.troubled.group_id = client["queueUrl"], "AFC%207"
+    stack.troubled.queue_url, stack.troubled.refuses = client["queueUrl"], _always("AFC 7")
     execution = stack.execute(events, [client])
     assert execution.status == "SUCCEEDED"
     assert stack.held("Client") == _in_order(refused)
@@ -401,8 +428,46 @@ def test_refused_event_is_parked_with_its_followers_alone(stack: Stack):
     assert stack.by_group(stack.fan_out) == _in_order(events)
 
 
+def test_what_is_accepted_at_last_arrives_in_its_place(stack: Stack):
+    """Refused in every wave and accepted alone, in the fan-out queue or a client's, all marks arrive in order."""
+    client, events = stack.client("Client"), _events(MARKS)
+    stack.troubled.refuses = lambda entry: ONCE if entry["MessageGroupId"] != to_group_id("AFC 7") else ""
+    for number, queue_url in enumerate((stack.fan_out, client["queueUrl"])):
+        stack.troubled.queue_url = queue_url
+        batch = _events(MARKS, start=1 + number * len(MARKS))
+        execution = stack.execute(batch, [client])
+        assert execution.output["clients"] == [{"client": "Client", "parked": 0}]
+        alone = execution.calls(("Write Refused Event", "Send Refused Event")[number])
+        assert len(alone) == len([mark for mark in MARKS if mark != "AFC 7"])
+        events = batch if number == 0 else events + batch
+    for queue_url in (stack.fan_out, client["queueUrl"]):
+        assert stack.by_group(queue_url) == _in_order(events)
+
+
+def test_lost_waves_and_refused_events_of_a_round_are_parked_and_the_rest_goes_on(stack: Stack):
+    """A round loses one wave, and of the other an event for good and one for now: its later rounds are still sent."""
+    client = stack.client("Client")
+    marks = [f"C{number} ABC" for number in range(13)]
+    events = _events([*marks, *marks, *marks])
+    lost, refused = marks[10:], marks[3]
+    stack.troubled.queue_url = client["queueUrl"]
+    stack.troubled.loses = lambda wave: to_group_id(lost[0]) in [entry["MessageGroupId"] for entry in wave]
+    stack.troubled.refuses = lambda entry: {to_group_id(refused): ALWAYS, to_group_id(marks[4]): ONCE}.get(
+        entry["MessageGroupId"], ""
+    )
+    execution = stack.execute(events, [client])
+    parked = [event for event in events if event["mark"] in (*lost, refused)]
+    assert execution.output["clients"] == [{"client": "Client", "parked": len(parked)}]
+    assert stack.held("Client") == _in_order(parked)
+    assert stack.by_group(client["queueUrl"]) == _in_order([event for event in events if event not in parked])
+    (call,) = execution.calls("Park Events")
+    assert len(call.parameters["Payload"]["sent"]["lost"]) == 1
+    errors = {mark: stack.store.sequence("Client", to_group_id(mark)).error for mark in (*lost, refused)}
+    assert errors == dict.fromkeys(lost, "Sqs.KmsDisabledException") | {refused: "Sqs.RequestThrottledException"}
+
+
 def test_what_a_slow_client_has_not_taken_by_the_deadline_is_parked(stack: Stack):
-    """The waves that started in time are delivered; those after them are parked, in order, and nothing is lost."""
+    """The rounds that started in time are delivered; those after them are parked, in order, and nothing is lost."""
     client = stack.client("Slow")
     events = _events(["AFC 6", "AFC 6", "AFC 6", "AFC 7", "AFC 6", "AFC 6"])
     stack.troubled.queue_url, stack.troubled.seconds_per_wave = client["queueUrl"], LIVE.delivery_seconds // 2 + 1
@@ -412,27 +477,97 @@ def test_what_a_slow_client_has_not_taken_by_the_deadline_is_parked(stack: Stack
     assert stack.held("Slow") == _in_order([events[2], *events[4:]])
     assert stack.by_group(stack.fan_out) == _in_order(events)
     (call,) = execution.calls("Park Events")
-    assert call.parameters["Payload"]["error"] == "DeliveryDeadlinePassed"
+    assert call.parameters["Payload"]["sent"] == {
+        "refused": [], "lost": None, "errors": ["DeliveryDeadlinePassed"], "resent": {"refused": [], "errors": []},
+    }  # fmt: skip
+
+
+def test_the_rest_of_a_client_that_refuses_slowly_is_parked_in_its_order(stack: Stack):
+    """A round that ends late with a refused event: that is parked first, and all later rounds behind the deadline."""
+    client = stack.client("Slow")
+    events = _events(["AFC 6", "AFC 7", "AFC 6", "AFC 7", "AFC 6", "AFC 7"])
+    stack.troubled.queue_url, stack.troubled.seconds_per_wave = client["queueUrl"], LIVE.delivery_seconds + 1
+    stack.troubled.refuses = _always("AFC 7")
+    execution = stack.execute(events, [client])
+    assert execution.output["clients"] == [{"client": "Slow", "parked": 5}]
+    assert stack.by_group(client["queueUrl"]) == _in_order(events[:1])
+    assert stack.held("Slow") == _in_order([events[1], *events[2:]])
+    assert [call.parameters["Payload"]["sent"]["lost"] for call in execution.calls("Park Events")] == [[], None]
+
+
+# The marks of a batch, what becomes of its events and waves in a queue, and the seconds that a wave takes.
+_TROUBLES = st.fixed_dictionaries(
+    {
+        "marks": st.lists(st.sampled_from([f"M{number}" for number in range(14)]), min_size=1, max_size=40),
+        "refused": st.lists(st.sampled_from(["", "", "", ONCE, ALWAYS]), min_size=1, max_size=9),
+        "lost": st.lists(st.sampled_from([False, False, False, True]), min_size=1, max_size=5),
+        "seconds": st.sampled_from([0, 0, 10, 40]),
+        "of_fan_out": st.booleans(),
+    }
+)
+
+
+def _troubles(troubled: Troubled, queue_url: str, refused: list[str], lost: list[bool], seconds: int) -> None:
+    """Let a queue refuse, lose and delay what these lists say: an event, or a wave by its first one, has its place."""
+
+    def place(entry: Entry) -> int:
+        return crc32(entry["MessageDeduplicationId"].encode())
+
+    troubled.queue_url, troubled.seconds_per_wave = queue_url, seconds
+    troubled.refuses = lambda entry: refused[place(entry) % len(refused)]
+    troubled.loses = lambda wave: lost[place(wave[0]) % len(lost)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(_TROUBLES, min_size=1, max_size=3))
+def test_whatever_a_queue_does_every_event_arrives_or_waits_and_none_overtakes(batches: list[dict[str, Any]]):
+    """Of each mark a client has got the first events, in order, and the others wait for it, in order: none is lost.
+
+    Batch after batch the queue of one client loses waves, refuses events, for good or once, and takes its time, so that
+    the deadline passes; or the fan-out queue refuses events once. The other client and the fan-out queue get all.
+    """
+    with mock_aws():
+        stack = Stack()
+        troubled, other = stack.client("Troubled"), stack.client("Other")
+        events: list[dict[str, str]] = []
+        for batch in batches:
+            if batch["of_fan_out"]:
+                refused = [ONCE if one else "" for one in batch["refused"]]
+                _troubles(stack.troubled, stack.fan_out, refused, [False], 0)
+            else:
+                _troubles(stack.troubled, troubled["queueUrl"], batch["refused"], batch["lost"], batch["seconds"])
+            brought = _events(batch["marks"], start=len(events) + 1)
+            assert stack.execute(brought, [troubled, other]).status == "SUCCEEDED"
+            events += brought
+        got, waiting = stack.by_group(troubled["queueUrl"]), stack.held("Troubled")
+        groups = dict.fromkeys([*got, *waiting])
+        assert {group: got.get(group, []) + waiting.get(group, []) for group in groups} == _in_order(events)
+        for queue_url in (stack.fan_out, other["queueUrl"]):
+            assert stack.by_group(queue_url) == _in_order(events)
 
 
 def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
-    """Parking refused events gets the client, the lane, the refused Ids and the error, and nothing beside them."""
+    """Parking refused events gets the client, the plan, what was not accepted and why, and nothing beside them."""
     client, events = stack.client("Client"), _events(["AFC 6", "AFC 7", "AFC 6", "AFC 7"])
-    stack.troubled.queue_url, stack.troubled.group_id = client["queueUrl"], "AFC%207"
+    stack.troubled.queue_url, stack.troubled.refuses = client["queueUrl"], _always("AFC 7")
     (call,) = stack.execute(events, [client]).calls("Park Events")
     payload = call.parameters["Payload"]
-    assert payload.keys() == {"client", "lane", "refused", "error"}
-    assert (payload["client"], payload["refused"]) == ("Client", ["1"])
-    assert payload["error"] == "Sqs.RequestThrottledException"
-    assert payload["lane"].keys() == {"waves", "cursor", "last", "parked"}
-    assert [numbers(wave) for wave in payload["lane"]["waves"]] == [[1, 2], [3, 4]]
+    assert payload.keys() == {"client", "plan", "sent"}
+    assert payload["client"] == "Client"
+    assert payload["sent"] == {
+        "refused": ["1"], "lost": [], "errors": [],
+        "resent": {"refused": ["1"], "errors": ["Sqs.RequestThrottledException"]},
+    }  # fmt: skip
+    assert payload["plan"].keys() == {"waves", "rounds", "now", "cursor", "last", "parked"}
+    assert [numbers(wave) for wave in payload["plan"]["waves"]] == [[1, 2], [3, 4]]
 
 
 def test_parking_says_by_its_name_that_its_table_is_gone(stack: Stack):
     """The error that the parking function raises is the one that the definition retries, and then fails with."""
 
     def refuse(operation: str, arguments: object) -> None:
-        raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no such table"}}, operation)
+        if operation != "query":  # by which the batch's input was made
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no such table"}}, operation)
 
     stack.dynamodb.before = refuse
     client = {"name": "original", "queueUrl": "mocked", "selects": ""}

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from bench.cost import TRACED
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
 from mark_event_queue.adapters.held_events import OLDEST_FIRST, RECIPIENTS, HeldEventsTable
 from mark_event_queue.adapters.histories import HistoriesTable
@@ -30,8 +31,8 @@ from mark_event_queue.domain.clients import Admission, Registration, Subscriptio
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.history import HistoryState
-from mark_event_queue.domain.lanes import Entry, Lane
 from mark_event_queue.domain.rejected import RejectedEvents
+from mark_event_queue.domain.rounds import Entry, Plan
 from mark_event_queue.forgetting.forgetting import forget_marks
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.parking.parking import park
@@ -39,7 +40,7 @@ from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, l
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.selection.selection import select
 from mark_event_queue.survey.survey import survey
-from tests.builders import NOW, entries, lanes
+from tests.builders import NOW, entries, planned
 from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import QueueInMemory, SubscriptionsFake
 from tests.held_table import create_table
@@ -120,7 +121,7 @@ def test_parameters_have_the_known_names_and_defaults(template: Template):
     """A deployment needs no parameter, and those that there are have the documented names."""
     assert template["Parameters"].keys() == {
         "EventStreamArn", "BatchSize", "RejectedEvents", "ClientsCacheSeconds", "LogExecutionData", "ExecutionLogLevel",
-        "PythonRuntime", "Architecture",
+        "PythonRuntime", "Architecture", "MaximumBatchingWindowInSeconds", "Tracks", "ExecutionLogClass", "TraceRate",
     }  # fmt: skip
     assert all("Default" in parameter for parameter in template["Parameters"].values())
 
@@ -309,18 +310,11 @@ def test_machine_may_log_and_trace(template: Template, machine: str):
     assert actions >= _LOG_DELIVERY | _MACHINE_TRACING
 
 
-@pytest.mark.parametrize("role", [MACHINE_ROLE, "GateFunctionRole"])
+@pytest.mark.parametrize("role", ["ConverterFunctionRole", "GateFunctionRole"])
 def test_who_delivers_reads_only_of_whom_anything_is_held(template: Template, role: str):
-    """Of the table of what waits machine and gate read the list of recipients, never an event."""
+    """Of the table of what waits converter and gate read the list of recipients, never an event."""
     (query,) = [statement for statement in granted(template, role) if statement.actions == ["dynamodb:Query"]]
     assert query.body["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [RECIPIENTS]}}
-
-
-def test_machine_reads_the_partition_that_its_role_names():
-    """The query of the definition is the one that the role's condition allows."""
-    read = DEFINITION["States"]["Find Held Sequences"]["Parameters"]
-    assert read["KeyConditionExpression"] == "pk = :recipients"
-    assert read["ExpressionAttributeValues"] == {":recipients": {"S": RECIPIENTS}}
 
 
 # What each call of the table needs (DynamoDB Developer Guide, IAM for transactions: those of the single operations).
@@ -433,12 +427,12 @@ def _forget(table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
     forget_marks({"forgotten": [{"groupId": "A", "createTimes": [""]}]}, table, histories)
 
 
-def _select(lane: list[Lane], table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
+def _select(plan: Plan, table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
     """Select for a client with held events, a filter, a pause, and a history that is over."""
     subscription = Subscription("client", "q", NOW, since="beginning")
     histories = HistoriesTable("held", dynamodb)
     for said in (subscription, replace(subscription, since=""), replace(subscription, paused=True)):
-        select({"client": "client", "lanes": lane}, SubscriptionsFake({"client": said}), table, histories, NOW)
+        select({"client": "client", "plan": plan}, SubscriptionsFake({"client": said}), table, histories, NOW)
     histories.brought("client", entries(["A"]))
     histories.settle("client", HistoryState(subscription.history, "run"))
 
@@ -446,6 +440,7 @@ def _select(lane: list[Lane], table: HeldEventsTable, dynamodb: DynamoDBInMemory
 @pytest.mark.parametrize(
     "function",
     [
+        "ConverterFunction",
         "ForgetFunction",
         "GateFunction",
         "SelectFunction",
@@ -459,17 +454,19 @@ def test_what_a_function_calls_is_what_its_role_allows(template: Template, funct
     """Each does its work on a table in memory that notes the calls: a call without a permission fails on AWS alone."""
     dynamodb = DynamoDBInMemory()
     table = HeldEventsTable("held", dynamodb)
-    lane, withheld = lanes(["A", "B"]), entries(["C"])
+    plan, withheld = planned(["A", "B"]), entries(["C"])
     for recipient in ("client", GATE):
         table.hold(recipient, [entries(["A", "A"])], PARKED, "Fault")
     needed: set[str] = set()
     dynamodb.before = lambda operation, arguments: needed.update(_actions(operation, arguments))
     counts = {"valid": 2, "rejected": 1, "behind": 0}
+    sent = {"lost": None, "errors": ["Fault"], "resent": {"refused": [], "errors": []}}
     work: dict[str, Callable[[], object]] = {
-        "GateFunction": lambda: hold_at_gate({"lanes": lane, "withheld": withheld, "counts": counts}, table, True),
+        "GateFunction": lambda: hold_at_gate({"plan": plan, "withheld": withheld, "counts": counts}, table, True),
+        "ConverterFunction": table.mentions,
         "ForgetFunction": lambda: _forget(table, dynamodb),
-        "SelectFunction": lambda: _select(lane, table, dynamodb),
-        "ParkFunction": lambda: park({"client": "client", "lane": lane[0], "refused": None, "error": "Fault"}, table),
+        "SelectFunction": lambda: _select(plan, table, dynamodb),
+        "ParkFunction": lambda: park({"client": "client", "plan": plan, "sent": sent}, table),
         "RedriveFunction": lambda: _redrive(table),
         "ReleaseFunction": lambda: release_lane({"groupIds": ["A"]}, table, _NothingStays(), True, lambda: True),
         "SurveyFunction": lambda: survey(table, NOW),
@@ -681,6 +678,15 @@ def test_stream_keeps_order_and_loses_nothing(template: Template):
     assert mapping.get("BisectBatchOnFunctionError", False) is False
 
 
+def test_stream_makes_batches_of_the_size_that_parameters_say(template: Template):
+    """What an invocation gets, how long it waits for it, and how many executions it runs at once, can be chosen."""
+    (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    assert mapping["BatchSize"] == {"Ref": "BatchSize"}
+    assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "MaximumBatchingWindowInSeconds"}
+    settings = _function(template, "ConverterFunction")["Environment"]["Variables"]
+    assert settings["TRACKS"] == {"Ref": "Tracks"}
+
+
 def test_stream_drops_nothing(template: Template):
     """Every record reaches the converter, removals too: of what they removed nothing must go on waiting."""
     (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
@@ -727,15 +733,15 @@ def test_two_releases_at_once_end_within_the_window_of_the_queues(template: Temp
     """What one of them sends late, the other may have sent before: queues drop repeats for five minutes.
 
     The later one begins its last batch while its invocation still has time for the wait, and some to spare; its
-    last wave starts before the delivery's deadline, and is tried for as long as a wave may take. The earlier one
-    has sent and not forgotten yet: until its own last wave is over, and what came too late is parked.
+    last round starts before the delivery's deadline, and is tried for as long as a round may take. The earlier one
+    has sent and not forgotten yet: until its own last round is over, and what came too late is parked.
     """
     last_start = _function(template, "ReleaseFunction")["Timeout"] - READ_TIMEOUT_SECONDS - SPARE_SECONDS
-    (lane,) = [scope for scope in scopes(DEFINITION) if scope.name == "Send Lanes"]
-    last_wave, _ = longest({"StartAt": "Send Wave", "States": lane.states}, slow_client)
-    parking = lane.states["Park Events"]["TimeoutSeconds"]  # which the last wave ends with, too
-    later = last_start + RELEASE.delivery_seconds + last_wave - parking
-    earlier = RELEASE.delivery_seconds + last_wave + parking
+    (client,) = [scope for scope in scopes(DEFINITION) if scope.name == "Deliver To Clients"]
+    last_round, _ = longest({"StartAt": "Send Round", "States": client.states}, slow_client)
+    parking = client.states["Park Events"]["TimeoutSeconds"]  # which the last round ends with, too
+    later = last_start + RELEASE.delivery_seconds + last_round - parking
+    earlier = RELEASE.delivery_seconds + last_round + parking
     assert last_start > 0
     assert later + earlier <= 5 * 60
 
@@ -761,6 +767,25 @@ def test_batches_run_as_express_executions(template: Template):
     assert _machine(template, MACHINE)["StateMachineType"] == "EXPRESS"
 
 
+def test_the_log_of_the_busiest_machine_is_a_cheap_one(template: Template):
+    """Every event of it carries the machine's name; the class, which a group keeps for life, is in the group's name."""
+    assert _machine(template, MACHINE)["StateMachineName"] == {"Fn::Sub": "${AWS::StackName}-deliver"}
+    group = of_type(template, "AWS::Logs::LogGroup")[f"{MACHINE}LogGroup"]
+    assert group["LogGroupClass"] == {"Ref": "ExecutionLogClass"}
+    assert group["LogGroupName"]["Fn::Sub"].endswith("-${ExecutionLogClass}")
+    assert template["Parameters"]["ExecutionLogClass"]["Default"] == "INFREQUENT_ACCESS"
+
+
+def test_of_the_batches_a_share_is_traced(template: Template):
+    """A rule of the template's own decides for the machine; what an execution calls is traced with it."""
+    (rule,) = of_type(template, "AWS::XRay::SamplingRule").values()
+    sampling = rule["SamplingRule"]
+    assert sampling["ServiceName"] == {"Fn::GetAtt": [MACHINE, "Name"]}
+    assert sampling["ServiceType"] == "AWS::StepFunctions::StateMachine"
+    assert (sampling["FixedRate"], sampling["ReservoirSize"]) == ({"Ref": "TraceRate"}, 0)
+    assert template["Parameters"]["TraceRate"]["Default"] == TRACED
+
+
 @every_machine
 def test_machine_is_traced_and_logged(template: Template, machine: str):
     """Each execution can be opened in the console: level ALL by default, in a log group that needs no resource policy.
@@ -783,7 +808,7 @@ def test_machine_is_traced_and_logged(template: Template, machine: str):
 def test_functions_are_traced_and_log_json(template: Template, function: str):
     """Every function is traced, logs JSON, and runs on the runtime and processor that the parameters say."""
     properties = _function(template, function)
-    assert properties["TracingConfig"] == {"Mode": "Active"}
+    assert properties["TracingConfig"] == {"Mode": "PassThrough"}
     assert properties["LoggingConfig"]["LogFormat"] == "JSON"
     assert properties["Runtime"] == {"Ref": "PythonRuntime"}
     assert properties["Architectures"] == [{"Ref": "Architecture"}]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack, split
 from mark_event_queue.domain.budget import STATE_BYTES, budget
-from mark_event_queue.domain.events import Event, convert
+from mark_event_queue.domain.events import Event, convert, text_of_event
 from tests.builders import NOW, checkpoint, client, image_lacking, item, record, removal, sequence_number
 
 ROOMY = budget([])
@@ -193,8 +193,23 @@ def test_the_input_says_whether_its_events_come_from_the_gate():
     given = [json.loads(input_of(batch, CLIENTS, NOW, timing)) for timing in (LIVE, RELEASE)]
 
     assert [one["released"] for one in given] == [False, True]
-    assert given[0]["batch"] == given[1]["batch"] == {"events": [event.as_input() for event in batch.events]}
+    assert given[0]["batch"] == given[1]["batch"]
+    assert given[0]["batch"]["events"] == [event.as_input() for event in batch.events]
     assert given[0]["clients"] == given[1]["clients"] == CLIENTS
+
+
+def test_the_input_says_of_whom_anything_is_held_as_far_as_it_concerns_the_batch():
+    """The gate, its clients, and their histories that are over; whoever has gone would only take the events' room."""
+    (batch,) = pack([record()], ROOMY)
+    clients = [client("archive"), client("billing") | {"selects": "/0123"}]
+    mentions = ["archive", "gone", "gate", "/0123", "/4567"]
+
+    given = [json.loads(input_of(batch, clients, NOW, LIVE, known))["batch"]["held"] for known in (mentions, ["gone"])]
+
+    assert given == [
+        {"recipients": ["archive", "gate", "/0123"], "atGate": True},
+        {"recipients": [], "atGate": False},
+    ]
 
 
 def test_the_input_is_as_small_as_json_can_be():
@@ -205,3 +220,18 @@ def test_the_input_is_as_small_as_json_can_be():
 
     assert text == json.dumps(json.loads(text), separators=(",", ":"))
     assert text.isascii()
+
+
+@given(
+    st.text(max_size=60),
+    st.text(min_size=1, max_size=30),
+    st.text(max_size=30),
+    st.text('"\\ax', max_size=20),
+    st.booleans(),
+)
+def test_an_event_as_text_is_the_json_of_its_input(text, mark, identity, reason, late):
+    """Whatever its texts are made of: quotation marks, backslashes, control characters, anything beyond ASCII."""
+    event = convert(record(item(1, mark, eventId={"S": identity}, unknown={"S": text})) | {"late": late})
+
+    for one in (event, event._replace(unfit=reason)):
+        assert text_of_event(one) == json.dumps(one.as_input(), separators=(",", ":"))

@@ -33,15 +33,6 @@ def test_a_succeeded_execution_is_all_there_is_to_say(monkeypatch):
     assert aws.requests == [{"stateMachineArn": ARN, "name": "name", "input": '{"price":299.50}'}]
 
 
-def test_the_trace_goes_on_into_the_execution(monkeypatch):
-    """An invocation that is traced hands its trace on."""
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-67c2d1b8-0;Sampled=1")
-    with aws_fake(_answer("SUCCEEDED")) as aws:
-        _run(aws, monkeypatch)
-
-    assert aws.requests[0]["traceHeader"] == "Root=1-67c2d1b8-0;Sampled=1"
-
-
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
 def test_an_execution_that_did_not_succeed_did_not_deliver(monkeypatch, status):
     """Step Functions answers 200 all the same: the status counts. The cause, which may quote an event, stays out."""

@@ -5,6 +5,7 @@ The tables are the real adapters over a table in memory. That removals come thro
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.histories import HistoriesTable
@@ -14,12 +15,12 @@ from mark_event_queue.domain.events import convert
 from mark_event_queue.domain.forgetting import forgotten_by
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, PAUSED, QUARANTINED
 from mark_event_queue.domain.history import Passed
-from mark_event_queue.domain.lanes import Entry, entries_of, entry_of, sequences_of
+from mark_event_queue.domain.rounds import Entry, entries_of, entry_of, plan
 from mark_event_queue.forgetting.forgetting import forget_marks
 from mark_event_queue.redrive.redrive import redrive_lane
 from mark_event_queue.selection.selection import select
 from mark_event_queue.validator.validation import validate
-from tests.builders import SCHEMAS, image_lacking, item, record, removal
+from tests.builders import NOTHING_HELD, SCHEMAS, image_lacking, item, record, removal
 from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import HistoriesFake, QueueInMemory, SubscriptionsFake
 
@@ -49,8 +50,14 @@ def _entries(*numbers: int, mark: str = "AFC 6") -> list[Entry]:
 
 def _notice(number: int = 9) -> Entry:
     forgotten = forgotten_by(removal(number)).as_input()
-    (lane,) = validate({"events": [], "forgotten": [forgotten]}, [], load(SCHEMAS), hold_marks=True)["lanes"]
-    return entries_of(lane)[0]
+    (notice,) = entries_of(_validated(forgotten)["plan"])
+    return notice
+
+
+def _validated(forgotten: dict[str, Any]) -> dict[str, Any]:
+    """Return what the validator makes of a batch of one removal."""
+    batch = {"events": [], "forgotten": [forgotten], "held": NOTHING_HELD}
+    return validate(batch, [], load(SCHEMAS), hold_marks=True)
 
 
 def test_what_waits_of_a_forgotten_mark_is_deleted_everywhere():
@@ -141,9 +148,9 @@ def test_what_expired_makes_no_notice():
     """It is forgotten, and nobody is told."""
     told = forgotten_by(removal(1)).as_input() | {"tells": False}
 
-    answer = validate({"events": [], "forgotten": [told]}, [], load(SCHEMAS), hold_marks=True)
+    answer = _validated(told)
 
-    assert (answer["lanes"], len(answer["forgotten"])) == ([], 1)
+    assert (answer["plan"], len(answer["forgotten"])) == (plan([]), 1)
 
 
 def test_a_notice_waits_behind_what_is_held_and_comes_in_its_turn():
@@ -151,9 +158,8 @@ def test_a_notice_waits_behind_what_is_held_and_comes_in_its_turn():
     tables, queue = Tables(), QueueInMemory()
     said = SubscriptionsFake({NAME: ASKED})
     tables.held.hold(NAME, [_entries(1)], PARKED, "Fault")
-    lane = {"waves": [[_notice()]], "cursor": 0, "last": 0, "parked": 0}
-    selected = select({"client": NAME, "lanes": [lane]}, said, tables.held, HistoriesFake(), NOW)
-    assert [lane["parked"] for lane in selected.lanes] == [1]
+    selected = select({"client": NAME, "plan": plan([_notice()])}, said, tables.held, HistoriesFake(), NOW)
+    assert selected.plan["parked"] == 1
 
     request = {"recipient": NAME, "queueUrl": "q", "groupIds": [_notice()["MessageGroupId"]]}
     redrive_lane(request, tables.held, queue, lambda: True)
@@ -166,11 +172,8 @@ def test_a_notice_waits_behind_what_is_held_and_comes_in_its_turn():
 
 def test_only_who_asked_gets_a_notice():
     """Another client, held for as it may be, never sees one."""
-    lane = {"waves": [[_notice()]], "cursor": 0, "last": 0, "parked": 0}
-    nobody = Subscription(NAME, "q", NOW)
+    said = SubscriptionsFake({NAME: Subscription(NAME, "q", NOW)})
 
-    selected = select(
-        {"client": NAME, "lanes": [lane]}, SubscriptionsFake({NAME: nobody}), Tables().held, HistoriesFake(), NOW
-    )
+    selected = select({"client": NAME, "plan": plan([_notice()])}, said, Tables().held, HistoriesFake(), NOW)
 
-    assert sequences_of(entries_of(selected.lanes[0])) == []
+    assert entries_of(selected.plan) == []

@@ -12,10 +12,10 @@ from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTINED
-from mark_event_queue.domain.lanes import entries_of
+from mark_event_queue.domain.rounds import entries_of, plan
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.validator.validation import validate
-from tests.builders import SCHEMAS, entries, event_input, numbers
+from tests.builders import NOTHING_HELD, SCHEMAS, entries, event_input, numbers
 from tests.fakes import HeldEventsInMemory
 
 CONTRACT = load(SCHEMAS)
@@ -27,7 +27,7 @@ def _validated(marks: str, *broken: int, start: int = 1, hold_marks: bool = True
     events = [
         event_input(number, mark, body="{}" if number in broken else None) for number, mark in enumerate(marks, start)
     ]
-    return validate({"events": events}, [], CONTRACT, hold_marks)
+    return validate({"events": events, "held": NOTHING_HELD}, [], CONTRACT, hold_marks)
 
 
 def _held(store: HeldEventsInMemory) -> dict[str, list[int]]:
@@ -35,7 +35,7 @@ def _held(store: HeldEventsInMemory) -> dict[str, list[int]]:
 
 
 def _going(answer: dict[str, Any]) -> list[int]:
-    return sorted(number for lane in answer["lanes"] for number in numbers(entries_of(lane)))
+    return sorted(numbers(entries_of(answer["plan"])))
 
 
 def _holding(marks: str) -> HeldEventsInMemory:
@@ -78,8 +78,8 @@ def test_a_mark_with_earlier_events_in_the_batch_is_held_when_they_are_delivered
     answer = hold_at_gate(_validated("AABA", 2), store, hold_marks=True)
 
     assert (_held(store), _going(answer), numbers(answer["withheld"])) == ({}, [1, 3], [2, 4])
-    second = hold_at_gate(answer | {"lanes": []}, store, hold_marks=True)
-    assert (_held(store), second["lanes"], second["withheld"]) == ({A: [2, 4]}, [], [])
+    second = hold_at_gate(answer | {"plan": plan([])}, store, hold_marks=True)
+    assert (_held(store), second["plan"], second["withheld"]) == ({A: [2, 4]}, plan([]), [])
     assert second["counts"] == answer["counts"] == {"valid": 2, "rejected": 1, "behind": 1}
 
 
@@ -107,14 +107,17 @@ def test_a_mark_released_meanwhile_goes_on_and_what_is_broken_of_it_waits_for_th
     assert (_held(store), _going(answer), numbers(answer["withheld"])) == ({}, [2], [3])
 
 
-def test_lanes_are_planned_anew_from_what_goes_on():
-    """Two lanes of which little is left go on as one: the chain of calls is as short as for so few events."""
+def test_what_goes_on_is_planned_anew():
+    """Two waves of which little is left go on as one: there are as few calls as for so few events."""
     store = _holding("ABCDEFGHIJKLMN")
 
-    answer = hold_at_gate(_validated("ABCDEFGHIJKLMNOP", start=20), store, hold_marks=True)
+    validated = _validated("ABCDEFGHIJKLMNOP", start=20)
+    assert len(validated["plan"]["waves"]) == 2
 
-    (lane,) = answer["lanes"]
-    assert (numbers(entries_of(lane)), lane["parked"]) == ([34, 35], 0)
+    answer = hold_at_gate(validated, store, hold_marks=True)
+
+    (wave,) = answer["plan"]["waves"]
+    assert (numbers(wave), answer["plan"]["parked"]) == ([34, 35], 0)
 
 
 def test_followers_pass_where_marks_are_not_held():
@@ -150,7 +153,7 @@ def test_a_batch_all_broken_is_held_in_one_go():
     answer = hold_at_gate(_validated("ABCABC", *range(1, 7)), store, hold_marks=True)
 
     assert operations == ["held_from", "name", "hold", "hold", "hold", "name"]
-    assert (answer["lanes"], answer["counts"]) == ([], {"valid": 0, "rejected": 6, "behind": 0})
+    assert (answer["plan"], answer["counts"]) == (plan([]), {"valid": 0, "rejected": 6, "behind": 0})
 
 
 def test_a_store_that_fails_fails_the_gate():

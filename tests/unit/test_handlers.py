@@ -16,19 +16,22 @@ import pytest
 from moto import mock_aws
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
-from mark_event_queue.domain.errors import BatchNotDeliveredError, SettingsError
+from mark_event_queue.domain.errors import BatchNotDeliveredError, HeldEventsUnavailableError, SettingsError
 from tests.builders import (
+    NOTHING_HELD,
     SCHEMAS,
     client,
     event_id,
     event_input,
     image_lacking,
     item,
-    lanes,
     numbers,
+    planned,
     record,
+    refused_alone,
     registration_number,
     removal,
+    round_lost,
 )
 from tests.builders import example as example_event
 from tests.fakes import LambdaContextFake, aws_fake
@@ -49,6 +52,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
         "STATE_MACHINE_ARN": ARN,
         "PARKED_EVENTS_TABLE": "parked-events",
         "REJECTED_EVENTS": "HoldMark",
+        "TRACKS": "8",
         "SCHEMAS_FOLDER": str(SCHEMAS),
         "POWERTOOLS_METRICS_NAMESPACE": "mark-event-queue",
         "POWERTOOLS_SERVICE_NAME": request.node.name,  # a Logger of its own, on the test's stdout
@@ -58,9 +62,20 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
         yield
 
 
+@pytest.fixture
+def parked_events() -> None:
+    """An empty table of what waits."""
+    create_table(boto3.client("dynamodb"), "parked-events")
+
+
 def _cold_start(function: str) -> ModuleType:
     sys.modules.pop(f"mark_event_queue.{function}.handler", None)
     return importlib.import_module(f"mark_event_queue.{function}.handler")
+
+
+def _given(events: list[dict[str, str]], *clients: dict[str, str]) -> dict[str, Any]:
+    """Return what the validator is given of an execution's input."""
+    return {"batch": {"events": events, "held": NOTHING_HELD}, "clients": list(clients)}
 
 
 def _personal_item() -> dict[str, Any]:
@@ -107,7 +122,7 @@ def test_the_validator_logs_what_was_broken_and_nothing_of_whom(capsys):
     }
     handler = _cold_start("validator").handler
 
-    answer = handler({"batch": {"events": [event_input(body=json.dumps(event))]}, "clients": [client()]}, CONTEXT)
+    answer = handler(_given([event_input(body=json.dumps(event))], client()), CONTEXT)
 
     output = capsys.readouterr().out
     assert answer["counts"] == {"valid": 0, "rejected": 1, "behind": 0}
@@ -121,7 +136,7 @@ def test_the_validator_judges_by_the_contract_in_its_folder():
     """The folder that its setting names holds the published schemas, so a valid event passes."""
     handler = _cold_start("validator").handler
 
-    answer = handler({"batch": {"events": [event_input()]}, "clients": []}, CONTEXT)
+    answer = handler(_given([event_input()]), CONTEXT)
 
     assert answer["counts"] == {"valid": 1, "rejected": 0, "behind": 0}
 
@@ -130,14 +145,14 @@ def test_the_validator_judges_by_the_contract_in_its_folder():
 def test_the_parameter_says_whether_followers_wait(monkeypatch, rejected_events, behind):
     """Validator and gate go by the same setting."""
     monkeypatch.setenv("REJECTED_EVENTS", rejected_events)
-    batch = {"events": [event_input(1, body="{}"), event_input(2)]}
+    events = [event_input(1, body="{}"), event_input(2)]
 
-    answer = _cold_start("validator").handler({"batch": batch, "clients": []}, CONTEXT)
+    answer = _cold_start("validator").handler(_given(events), CONTEXT)
 
     assert answer["counts"] == {"valid": 1 - behind, "rejected": 1, "behind": behind}
 
 
-def test_the_converter_delivers_to_the_registered_clients(monkeypatch, capsys):
+def test_the_converter_delivers_to_the_registered_clients(parked_events, monkeypatch, capsys):
     """Records become an execution with the clients of Systems Manager; nothing is reported as failed."""
     boto3.client("ssm").put_parameter(
         Name="/stack/clients/archive", Value=json.dumps({"queueUrl": client()["queueUrl"]}), Type="String"
@@ -152,10 +167,11 @@ def test_the_converter_delivers_to_the_registered_clients(monkeypatch, capsys):
     assert json.loads(aws.requests[0]["input"])["clients"] == [client()]
     assert len(aws.requests[0]["name"]) <= 80
     assert _metric(output, "EventsConverted") == [[1.0]]
+    assert _metric(output, "BatchesNotDelivered") == _metric(output, "RecordsWithoutImage") == [[0.0]]
     _assert_no_personal_data(output)
 
 
-def test_the_converter_counts_what_the_stream_tells_without_an_image(monkeypatch, capsys):
+def test_the_converter_counts_what_the_stream_tells_without_an_image(parked_events, monkeypatch, capsys):
     """Such records are handed on to be quarantined by validation, and counted for the alarm; removals are not."""
     monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
     records = [record(item(1), 1), image_lacking(2, kind="MODIFY"), image_lacking(3), removal(4)]
@@ -165,16 +181,18 @@ def test_the_converter_counts_what_the_stream_tells_without_an_image(monkeypatch
 
     output = capsys.readouterr().out
     assert _metric(output, "RecordsWithoutImage") == [[2.0]]
-    assert _metric(output, "EventsConverted") == [[3.0, 0.0]]  # the removal is an execution of its own
+    assert [len(json.loads(one["input"])["batch"]["events"]) for one in aws.requests] == [3, 0]
+    assert _metric(output, "EventsConverted") == [[3.0]]  # the removal is an execution of its own
     given = json.loads(aws.requests[0]["input"])
     answer = _cold_start("validator").handler(given, CONTEXT)
     assert answer["counts"] == {"valid": 1, "rejected": 2, "behind": 0}
-    told = [line for line in _lines(capsys.readouterr().out) if line.get("message") == "withheld"]
-    assert ["the stream's view is KEYS_ONLY" in line["violations"] for line in told] == [True, True]
+    (told,) = [line for line in _lines(capsys.readouterr().out) if line.get("message") == "withheld"]
+    assert ["the stream's view is KEYS_ONLY" in violations for violations in told["violations"]] == [True]
+    assert (told["events"], list(told["violations"].values()), len(told["first_event_ids"])) == (2, [2], 2)
     assert "AFC" not in json.dumps(told)
 
 
-def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, capsys):
+def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(parked_events, monkeypatch, capsys):
     """A failed execution is logged by name and place in the stream; a broken registration by client and reason."""
     boto3.client("ssm").put_parameter(Name="/stack/clients/broken", Value="no JSON", Type="String")
     monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
@@ -186,12 +204,87 @@ def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(monkeypatch, caps
 
     output = capsys.readouterr().out
     assert _metric(output, "BatchesNotDelivered") == [[1.0]]
+    assert _metric(output, "EventsConverted") == [[0.0]]
     assert _metric(output, "MalformedRegistrations") == [[1.0]]
     assert "client broken gets nothing" in output
     _assert_no_personal_data(output + str(caught.value))
 
 
-def test_registrations_cannot_crowd_out_events(monkeypatch, capsys):
+def _large(number: int, mark: str) -> dict[str, Any]:
+    """Return a record of which two do not go into one batch."""
+    return record(item(number, mark, unknown={"S": "x" * 150_000}), number)
+
+
+def test_the_converter_reads_once_of_whom_anything_is_held(monkeypatch):
+    """However many executions an invocation starts for marks that differ: each is given what one read found."""
+    _register()
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    mentions = [{"pk": {"S": "RECIPIENTS"}, "sk": {"S": name}} for name in ("archive", "gate", "gone")]
+    succeeded = {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "SUCCEEDED"}
+    with aws_fake((200, succeeded)) as aws, aws_fake((200, {"Items": mentions})) as dynamodb:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url)
+        handler = _cold_start("converter").handler
+        handler({"Records": [_large(number, mark) for number, mark in enumerate("ABC", start=1)]}, CONTEXT)
+        assert len(dynamodb.requests) == 1
+        handler({"Records": [_large(4, "A")]}, CONTEXT)
+
+    held = [json.loads(one["input"])["batch"]["held"] for one in aws.requests]
+    assert held == [{"recipients": ["archive", "gate"], "atGate": True}] * 4
+    assert len({one["name"] for one in aws.requests}) == 4
+    assert len(dynamodb.requests) == 2
+    assert {(one["TableName"], one["ConsistentRead"]) for one in dynamodb.requests} == {("parked-events", True)}
+
+
+def test_the_converter_starts_nothing_while_it_does_not_know_what_is_held(monkeypatch, capsys):
+    """Without the table of what waits there is no execution: the stream brings the records again, and it is counted."""
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    with aws_fake((500, {})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        with pytest.raises(HeldEventsUnavailableError):
+            _cold_start("converter").handler({"Records": [record(_personal_item()), image_lacking(2)]}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert aws.requests == []
+    assert _metric(output, "BatchesNotDelivered") == _metric(output, "RecordsWithoutImage") == [[1.0]]
+    assert _metric(output, "EventsConverted") == [[0.0]]
+    _assert_no_personal_data(output)
+
+
+def test_the_converter_counts_what_it_delivered_before_it_stopped(parked_events, monkeypatch, capsys):
+    """With one track: the first batch is counted as converted, the second as not delivered, the third not at all."""
+    monkeypatch.setenv("TRACKS", "1")
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    ended = {"executionArn": "x", "startDate": 1, "stopDate": 2}
+    with aws_fake((200, ended | {"status": "SUCCEEDED"}), (200, ended | {"status": "FAILED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        records = [_large(number, mark) for number, mark in enumerate("ABC", start=1)]
+        answer = _cold_start("converter").handler({"Records": records}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[1]["dynamodb"]["SequenceNumber"]}]}
+    assert len(aws.requests) == 2
+    assert _metric(output, "EventsConverted") == _metric(output, "BatchesNotDelivered") == [[1.0]]
+
+
+@pytest.mark.parametrize(("tracks", "started"), [("1", 1), ("2", 2), ("8", 3)])
+def test_the_parameter_says_how_many_executions_run_side_by_side(parked_events, monkeypatch, capsys, tracks, started):
+    """Where every execution fails, each track has begun one; they are counted together, whichever ends first."""
+    monkeypatch.setenv("TRACKS", tracks)
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    with aws_fake((200, {"executionArn": "x", "startDate": 1, "stopDate": 2, "status": "FAILED"})) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", aws.url)
+        records = [_large(number, mark) for number, mark in enumerate("ABC", start=1)]
+        with pytest.raises(BatchNotDeliveredError):
+            _cold_start("converter").handler({"Records": records}, CONTEXT)
+
+    output = capsys.readouterr().out
+    assert len(aws.requests) == started
+    assert _metric(output, "BatchesNotDelivered") == [[float(started)]]
+    assert _metric(output, "EventsConverted") == [[0.0]]
+
+
+def test_registrations_cannot_crowd_out_events(parked_events, monkeypatch, capsys):
     """With more registrations than there is room for, the event is delivered to the first; the others are counted."""
     ssm = boto3.client("ssm")
     for number in range(350):
@@ -212,20 +305,14 @@ def test_registrations_cannot_crowd_out_events(monkeypatch, capsys):
     assert [line["level"] for line in _lines(output) if "clients get nothing" in line.get("message", "")] == ["ERROR"]
 
 
-@pytest.fixture
-def parked_events() -> None:
-    """An empty table of what waits."""
-    create_table(boto3.client("dynamodb"), "parked-events")
-
-
 def _held_at_gate() -> dict[str, Any]:
     """Have a broken event held, and its sound follower, of a mark with an event before them; return the answers."""
     personal = json.dumps({"nomineeName": PERSONAL[0]})
     events = [event_input(1, "B"), event_input(2, "A", personal), event_input(3, "A"), event_input(4, "B", personal)]
-    validated = _cold_start("validator").handler({"batch": {"events": events}, "clients": []}, CONTEXT)
+    validated = _cold_start("validator").handler(_given(events), CONTEXT)
     gate = _cold_start("gate").handler
     first = gate(validated, CONTEXT)
-    return {"first": first, "second": gate(first | {"lanes": []}, CONTEXT)}
+    return {"first": first, "second": gate(first | {"plan": planned([])}, CONTEXT)}
 
 
 def test_the_gate_holds_and_counts_what_it_held(parked_events, capsys):
@@ -242,7 +329,7 @@ def test_the_gate_holds_and_counts_what_it_held(parked_events, capsys):
 def test_a_gate_that_holds_nothing_new_counts_nought(parked_events, capsys):
     """It looks at every batch while anything is held: other marks are none of its business."""
     _held_at_gate()
-    validated = _cold_start("validator").handler({"batch": {"events": [event_input(5, "C")]}, "clients": []}, CONTEXT)
+    validated = _cold_start("validator").handler(_given([event_input(5, "C")]), CONTEXT)
     capsys.readouterr()
 
     answer = _cold_start("gate").handler(validated, CONTEXT)
@@ -254,7 +341,7 @@ def test_a_gate_that_holds_nothing_new_counts_nought(parked_events, capsys):
 def test_what_followed_through_the_gate_is_counted_as_held(parked_events, capsys):
     """A sound event behind a held mark is quarantined like what it follows."""
     _held_at_gate()
-    validated = _cold_start("validator").handler({"batch": {"events": [event_input(5, "A")]}, "clients": []}, CONTEXT)
+    validated = _cold_start("validator").handler(_given([event_input(5, "A")]), CONTEXT)
     capsys.readouterr()
 
     answer = _cold_start("gate").handler(validated, CONTEXT)
@@ -282,6 +369,7 @@ def test_a_release_puts_what_is_held_through_the_machine(parked_events, monkeypa
     given = json.loads(request["input"])
     assert [event["eventId"] for event in given["batch"]["events"]] == [event_id(2), event_id(4), event_id(3)]
     assert (given["released"], given["clients"]) == (True, [client()])
+    assert given["batch"]["held"] == {"recipients": ["gate"], "atGate": True}
     assert len(request["name"]) <= 80
     assert answer == {"groupIds": [], "delivered": 2, "stopped": [{"groupId": "B", "error": "ContractBroken"}]}
     assert _metric(told, "EventsReleased") == [[2.0]]
@@ -308,9 +396,8 @@ def test_the_survey_measures_the_gate_and_the_clients(parked_events, monkeypatch
         Bucket="undelivered", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"}
     )
     _held_at_gate()
-    (failed,) = lanes(["A"])
-    refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
-    _cold_start("parking").handler(refused, CONTEXT)
+    lost = {"client": "archive", "plan": planned(["A"]), "sent": round_lost("Sqs.QueueDoesNotExistException")}
+    _cold_start("parking").handler(lost, CONTEXT)
     capsys.readouterr()
 
     _cold_start("survey").handler({}, CONTEXT)
@@ -332,17 +419,17 @@ def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
     """What one handler parks, the other holds further events behind; both count per client and log no event."""
     _register()
     parking = _cold_start("parking")
-    (failed,) = lanes(["A", "B"])
+    failed = planned(["A", "B"])
     failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
 
-    gone_on = parking.handler(
-        {"client": "archive", "lane": failed, "refused": ["0"], "error": "Sqs.InvalidMessageContents"}, CONTEXT
-    )
-    selected = _cold_start("selection").handler({"client": "archive", "lanes": lanes(["A", "B", "A"])}, CONTEXT)
+    sent = refused_alone("Sqs.InvalidMessageContents", "0")
+    gone_on = parking.handler({"client": "archive", "plan": failed, "sent": sent}, CONTEXT)
+    asked = {"client": "archive", "plan": planned(["A", "B", "A"])}
+    selected = _cold_start("selection").handler(asked, CONTEXT)
 
     output = capsys.readouterr().out
     assert (gone_on["parked"], gone_on["last"]) == (1, -1)
-    assert [numbers(wave) for wave in selected["lanes"][0]["waves"]] == [[2]]
+    assert [numbers(wave) for wave in selected["plan"]["waves"]] == [[2]]
     assert _counts(output, "EventsParked") == {(): [1], ("archive",): [1]}
     assert _counts(output, "EventsHeldBehind") == {(): [2], ("archive",): [2]}
     assert "Sqs.InvalidMessageContents" in output
@@ -352,10 +439,10 @@ def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
 def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
     """What was parked is found, told of, given up or delivered, and counted per client; no event is logged."""
     _register()
-    (failed,) = lanes(["A", "A", "A"])
+    failed = planned(["A", "A", "A"])
     failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
-    refused = {"client": "archive", "refused": ["0"], "error": "Sqs.QueueDoesNotExistException"}
-    _cold_start("parking").handler(refused | {"lane": failed}, CONTEXT)
+    sent = refused_alone("Sqs.QueueDoesNotExistException", "0")
+    _cold_start("parking").handler({"client": "archive", "plan": failed, "sent": sent}, CONTEXT)
 
     with aws_fake((200, {"Successful": []})) as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)
@@ -390,9 +477,8 @@ def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
 
 def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
     """What is left of an invocation has to suffice for a call with all its retries; else the next one goes on."""
-    (failed,) = lanes(["A"])
-    refused = {"client": "archive", "lane": failed, "refused": None, "error": "Sqs.QueueDoesNotExistException"}
-    _cold_start("parking").handler(refused, CONTEXT)
+    lost = {"client": "archive", "plan": planned(["A"]), "sent": round_lost("Sqs.QueueDoesNotExistException")}
+    _cold_start("parking").handler(lost, CONTEXT)
     lane = {"recipient": "archive", "queueUrl": client()["queueUrl"], "groupIds": ["A"]}
     with aws_fake((200, {"Successful": []})) as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.url)
@@ -410,6 +496,8 @@ def test_a_redrive_without_time_starts_no_call(parked_events, monkeypatch):
     [
         ("converter", "CLIENTS_PATH"),
         ("converter", "STATE_MACHINE_ARN"),
+        ("converter", "TRACKS"),
+        ("converter", "PARKED_EVENTS_TABLE"),
         ("validator", "REJECTED_EVENTS"),
         ("gate", "PARKED_EVENTS_TABLE"),
         ("gate", "REJECTED_EVENTS"),

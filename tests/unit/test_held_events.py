@@ -21,7 +21,7 @@ from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import HASHED, to_group_id
 from mark_event_queue.domain.held import GATE, Recipient
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 from tests.builders import entries, numbers, sequence_number
 from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import AwsFake, aws_fake
@@ -308,7 +308,7 @@ def test_groups_left_unprocessed_are_asked_for_again():
 
 
 def test_no_groups_ask_nothing():
-    """A client whose lanes are empty, or a wave of which nothing was accepted, costs no call."""
+    """A client whose plan is empty, or a wave of which nothing was accepted, costs no call."""
     dynamodb = DynamoDBInMemory()
     table = HeldEventsTable(TABLE, dynamodb)
 

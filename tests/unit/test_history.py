@@ -22,7 +22,7 @@ from mark_event_queue.domain.events import convert
 from mark_event_queue.domain.filters import Filter
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PAUSED, QUARANTINED
 from mark_event_queue.domain.history import HistoryState, Progress
-from mark_event_queue.domain.lanes import Entry, entries_of, entry_of, number_of, plan, sequences_of
+from mark_event_queue.domain.rounds import Entry, entries_of, entry_of, number_of, plan, sequences_of
 from mark_event_queue.history.bringing import STOPPED, Sender, bring_mark, read_segment
 from mark_event_queue.history.course import begin, conclude, describe
 from mark_event_queue.history.due import PATIENCE, Moment, check
@@ -232,12 +232,11 @@ class World:
         batch, self.stream = self.stream[:records], self.stream[records:]
         entries = [entry_of(self._event(number, item)) for number, item in batch]
         selected = select(
-            {"client": NAME, "lanes": plan(entries)}, self.subscriptions, self.held, self.histories, self.now
+            {"client": NAME, "plan": plan(entries)}, self.subscriptions, self.held, self.histories, self.now
         )
-        for lane in selected.lanes:
-            for wave in sequences_of(entries_of(lane)):
-                for entry in wave:
-                    assert not self.queue.send(URL, [entry | {"Id": "0"}])
+        for sequence in sequences_of(entries_of(selected.plan)):
+            for entry in sequence:
+                assert not self.queue.send(URL, [entry | {"Id": "0"}])
 
     def _event(self, number: int, item: Item) -> dict[str, str]:
         change = {"NewImage": item, "Keys": {}, "SequenceNumber": str(10**20 + number)}

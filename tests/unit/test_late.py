@@ -8,7 +8,7 @@ import pytest
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.events import convert
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTINED
-from mark_event_queue.domain.lanes import Entry, entry_of
+from mark_event_queue.domain.rounds import Entry, entry_of
 from mark_event_queue.release.release import release_lane
 from tests.builders import record
 from tests.dynamodb_in_memory import DynamoDBInMemory

@@ -30,7 +30,7 @@ from moto import mock_aws
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.errors import ClientsUnavailableError
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTINED
-from mark_event_queue.domain.lanes import Entry, entry_of
+from mark_event_queue.domain.rounds import Entry, entry_of
 from meq.__main__ import commands
 from meq.errors import explain
 from meq.redrive import Asked

@@ -13,7 +13,7 @@ from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.domain.clients import history_of
 from mark_event_queue.domain.held import PAUSED
 from mark_event_queue.domain.history import Passed, Progress, Segment
-from mark_event_queue.domain.lanes import entry_of
+from mark_event_queue.domain.rounds import entry_of
 from meq import pausing
 from tests.builders import client, entries, event_id, event_input, item
 from tests.unit.test_meq import BROKEN, PATH, TABLE, World, _redriven, _succeeded, moto, world

@@ -52,7 +52,7 @@ def test_refused_entries_are_named_with_their_errors(aws):
     [(400, "QueueDoesNotExist"), (403, "AccessDenied"), (400, "KmsDisabled"), (400, "TooManyEntries")],
 )
 def test_a_call_that_fails_refuses_its_whole_wave(aws, status, name):
-    """Every entry by the call's error, and nothing is raised: the other lanes go on."""
+    """Every entry by the call's error, and nothing is raised: the other waves go on."""
     aws.answers.append((status, {"__type": f"com.amazonaws.sqs#{name}", "message": "Jane Secret"}))
 
     assert ClientQueues().send(URL, WAVE) == dict.fromkeys("012", name)

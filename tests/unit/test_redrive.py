@@ -21,7 +21,7 @@ from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRe
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.holding import hold_followers
-from mark_event_queue.domain.lanes import Entry, plan
+from mark_event_queue.domain.rounds import Entry, plan
 from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import (
     MOST_SEQUENCES_DESCRIBED,
@@ -641,18 +641,19 @@ def _redrive(store: HeldEventsInMemory, queue: QueueInMemory, has_time: Callable
 
 def _deliver(batch: list[Entry], store: HeldEventsInMemory, queue: QueueInMemory) -> None:
     """Deliver a batch as the state machine does: select where anything is held, send, park what was refused."""
-    lanes = plan(batch)
+    going = plan(batch)
     if store.version(CLIENT, ""):
-        lanes = hold_followers(CLIENT, lanes, store)
-    for lane in lanes:
-        going = lane
-        while going["cursor"] <= going["last"]:
-            refused = queue.send(URL, going["waves"][going["cursor"]])
-            if refused:
-                error = next(iter(refused.values()))
-                going = park({"client": CLIENT, "lane": going, "refused": list(refused), "error": error}, store)
-            else:
-                going = going | {"cursor": going["cursor"] + 1}
+        going = hold_followers(CLIENT, going, store)
+    while going["cursor"] <= going["last"]:
+        refused: dict[str, str] = {}
+        for place in going["rounds"][going["cursor"]]:
+            refused |= queue.send(URL, going["waves"][place])
+        if refused:
+            resent = {"refused": list(refused), "errors": list(refused.values())}
+            sent = {"lost": [], "errors": [], "resent": resent}
+            going = park({"client": CLIENT, "plan": going, "sent": sent}, store)
+        else:
+            going = going | {"cursor": going["cursor"] + 1}
 
 
 def _batches(marks: list[list[str]]) -> list[list[Entry]]:

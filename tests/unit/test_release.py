@@ -20,12 +20,12 @@ from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.errors import BatchNotDeliveredError, HeldEventsUnavailableError
 from mark_event_queue.domain.events import Event, to_group_id
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED, violations_of
-from mark_event_queue.domain.lanes import Entry, entries_of, number_of
+from mark_event_queue.domain.rounds import Entry, entries_of, number_of, plan
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.redrive.redrive import conclude, list_lanes
 from mark_event_queue.release.release import TOO_LARGE, release_lane, withheld_in
 from mark_event_queue.validator.validation import validate
-from tests.builders import entries, event_id, event_input, numbers, sequence_number
+from tests.builders import NOTHING_HELD, entries, event_id, event_input, numbers, sequence_number
 from tests.fakes import HeldEventsInMemory, Turns, VerdictContract
 
 A, B, C = (to_group_id(mark) for mark in "ABC")
@@ -56,7 +56,7 @@ class Pipeline:
         given = list(events)
         broken = {event["body"] for event in given if _number(event["sequenceNumber"]) in self.broken}
         contract: Any = VerdictContract(lambda body: [Violation("/Status", "enum")] if body in broken else [])
-        return validate({"events": given}, [], contract, self.hold_marks)
+        return validate({"events": given, "held": NOTHING_HELD}, [], contract, self.hold_marks)
 
     def put_through(self, events: Sequence[Event]) -> list[Entry]:
         """Have a batch judged and delivered."""
@@ -71,11 +71,10 @@ class Pipeline:
 
     def deliver(self, validated: dict[str, Any]) -> None:
         """Let the clients have what may go on."""
-        for lane in validated["lanes"]:
-            for entry in entries_of(lane):
-                got = entry["MessageGroupId"], _number(number_of(entry))
-                if not (self.deduplicates and got in self.received):
-                    self.received.append(got)
+        for entry in entries_of(validated["plan"]):
+            got = entry["MessageGroupId"], _number(number_of(entry))
+            if not (self.deduplicates and got in self.received):
+                self.received.append(got)
 
     def first_receipts(self) -> dict[str, list[int]]:
         """Return for each group the events in the order in which the clients first got each."""
@@ -342,7 +341,7 @@ def _deliver(batch: list[dict[str, str]], store: HeldEventsInMemory, pipeline: P
     pipeline.before("deliver")
     pipeline.deliver(validated)
     if validated["withheld"]:
-        hold_at_gate(validated | {"lanes": []}, store, hold_marks=True)
+        hold_at_gate(validated | {"plan": plan([])}, store, hold_marks=True)
 
 
 def _turns(seed: int) -> Iterator[int]:

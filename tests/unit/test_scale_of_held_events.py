@@ -17,7 +17,7 @@ from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.holding import hold_followers
-from mark_event_queue.domain.lanes import Entry, entry_of, plan
+from mark_event_queue.domain.rounds import Entry, entry_of, plan
 from mark_event_queue.parking.parking import park
 from mark_event_queue.redrive.redrive import (
     SEQUENCES_PER_TURN,
@@ -99,17 +99,19 @@ def _select(number: int) -> Callable[[HeldEventsTable], Any]:
 
 def _park(number: int) -> Callable[[HeldEventsTable], Any]:
     def act(table: HeldEventsTable) -> None:
-        for lane in plan(_batch(number)):
-            park({"client": "archive", "lane": lane, "refused": None, "error": "Fault"}, table)
+        lost = plan(_batch(number))
+        ids = [[entry["Id"] for entry in wave] for wave in lost["waves"]]
+        sent = {"lost": ids, "errors": ["Fault"] * len(ids), "resent": {"refused": [], "errors": []}}
+        park({"client": "archive", "plan": lost, "sent": sent}, table)
 
     return act
 
 
 def test_parking_costs_what_the_batch_has(few: CountedTable, many: CountedTable):
-    """A hundred events of a hundred marks: a transaction for each lane and two notes, however much is held."""
+    """A hundred events of a hundred marks: transactions of fifty of them each and two notes, however much is held."""
     calls = many.calls_of(_park(1_000))
 
-    assert calls == few.calls_of(_park(1_000)) == {"transact_write_items": 10, "update_item": 20}
+    assert calls == few.calls_of(_park(1_000)) == {"transact_write_items": 2, "update_item": 2}
 
 
 def test_selecting_costs_what_the_batch_has(few: CountedTable, many: CountedTable):

@@ -14,9 +14,9 @@ from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.filters import Filter
 from mark_event_queue.domain.held import HISTORY, PARKED, PAUSED
 from mark_event_queue.domain.history import HistoryState, Progress
-from mark_event_queue.domain.lanes import Lane, entries_of, entry_of, plan
+from mark_event_queue.domain.rounds import Plan, entries_of, entry_of, plan
 from mark_event_queue.selection.selection import Selected, select
-from tests.builders import entries, event_id, event_input, lanes, numbers
+from tests.builders import entries, event_id, event_input, numbers, planned
 from tests.fakes import HeldEventsInMemory, HistoriesFake, SubscriptionsFake
 
 NAME = "archive"
@@ -28,19 +28,17 @@ DONE = HistoryState(LATE_JOINER.history, "run1", Progress.DONE, JUST_NOW)
 
 
 def _select(
-    of_lanes: list[Lane],
+    of: Plan,
     subscription: Subscription | None,
     store: HeldEventsInMemory | None = None,
     histories: HistoriesFake | None = None,
 ) -> Selected:
     said = SubscriptionsFake({NAME: subscription})
-    return select(
-        {"client": NAME, "lanes": of_lanes}, said, store or HeldEventsInMemory(), histories or HistoriesFake(), NOW
-    )
+    return select({"client": NAME, "plan": of}, said, store or HeldEventsInMemory(), histories or HistoriesFake(), NOW)
 
 
-def _sent(selected: Selected) -> list[list[int]]:
-    return [numbers(entries_of(lane)) for lane in selected.lanes]
+def _sent(selected: Selected) -> list[int]:
+    return numbers(entries_of(selected.plan))
 
 
 def _held(store: HeldEventsInMemory) -> dict[str, list[int]]:
@@ -51,21 +49,46 @@ def test_a_client_with_a_queue_and_no_more_gets_all():
     """Nothing is held, filtered or asked."""
     store = HeldEventsInMemory()
 
-    assert _sent(_select(lanes(["A", "B"]), PLAIN, store)) == [[1, 2]]
+    assert _sent(_select(planned(["A", "B"]), PLAIN, store)) == [1, 2]
     assert _held(store) == {}
 
 
 def test_a_paused_client_gets_nothing_and_loses_nothing():
-    """Everything is held, in order, also behind what was parked; the lanes say how many were held back."""
+    """Everything is held, in order, also behind what was parked; the plan says how many were held back."""
     store = HeldEventsInMemory()
     store.hold(NAME, [entries(["A"])], PARKED, "Fault")
 
-    selected = _select(lanes(["A", "A", "B"]), replace(PLAIN, paused=True), store)
+    selected = _select(planned(["A", "A", "B"]), replace(PLAIN, paused=True), store)
 
-    assert _sent(selected) == [[]]
-    assert [lane["parked"] for lane in selected.lanes] == [3]
+    assert _sent(selected) == []
+    assert selected.plan["parked"] == 3
     assert _held(store) == {"A": [1, 2], "B": [3]}
     assert store.sequences(NAME, "A", 1)[0].reason == PAUSED
+
+
+@pytest.mark.parametrize("paused", [True, False])
+@pytest.mark.parametrize("marks", ["AAB", ""])
+def test_where_nothing_is_left_nothing_is_held_or_asked(paused: bool, marks: str):
+    """A client that wants nothing of a batch, or of which nothing came, costs the table no call, paused or not."""
+    operations: list[str] = []
+    store = HeldEventsInMemory(operations.append)
+    nothing = replace(PLAIN, paused=paused, filter=Filter({"required": ["nothing has this"]}))
+
+    selected = _select(planned(marks), nothing, store)
+
+    assert selected == Selected(plan([]), filtered=len(marks))
+    assert (operations, store.asked, store.heads) == ([], [], {})
+
+
+def test_where_nothing_is_left_while_a_history_is_under_way_nothing_is_held():
+    """The client is not even named as one of whom anything is held."""
+    operations: list[str] = []
+    running = HistoriesFake({NAME: DONE._replace(progress=Progress.RUNNING)})
+    nothing = replace(LATE_JOINER, filter=Filter({"required": ["nothing has this"]}))
+
+    selected = _select(planned(["A"]), nothing, HeldEventsInMemory(operations.append), running)
+
+    assert (_sent(selected), selected.filtered, operations) == ([], 1, [])
 
 
 def test_a_client_resumed_meanwhile_is_not_held_up():
@@ -77,22 +100,22 @@ def test_a_client_resumed_meanwhile_is_not_held_up():
             said.said[NAME] = PLAIN
 
     store.before = resume
-    selected = select({"client": NAME, "lanes": lanes(["A"])}, said, store, HistoriesFake(), NOW)
+    selected = select({"client": NAME, "plan": planned(["A"])}, said, store, HistoriesFake(), NOW)
 
-    assert (_sent(selected), _held(store)) == ([[1]], {})
+    assert (_sent(selected), _held(store)) == ([1], {})
 
 
 def test_a_filter_takes_out_what_the_client_does_not_want():
     """What passes keeps its order; what does not counts as filtered, not as held, and nothing waits for it."""
     store = HeldEventsInMemory()
-    of_lanes = lanes(["A", "A", "B", "A"])
-    unwanted = of_lanes[0]["waves"][1][0]
+    of = planned(["A", "A", "B", "A"])
+    unwanted = of["waves"][1][0]
     unwanted["MessageBody"] = '{"eventName":"DeleteEvent"}'
 
-    selected = _select(of_lanes, replace(PLAIN, filter=Filter({"not": {"required": ["eventName"]}})), store)
+    selected = _select(of, replace(PLAIN, filter=Filter({"not": {"required": ["eventName"]}})), store)
 
-    assert _sent(selected) == [[1, 3, 4]]
-    assert (selected.filtered, selected.lanes[0]["parked"], _held(store)) == (1, 0, {})
+    assert _sent(selected) == [1, 3, 4]
+    assert (selected.filtered, selected.plan["parked"], _held(store)) == (1, 0, {})
 
 
 def test_what_is_filtered_is_not_held_either():
@@ -100,9 +123,9 @@ def test_what_is_filtered_is_not_held_either():
     store = HeldEventsInMemory()
     nothing = replace(PLAIN, paused=True, filter=Filter({"required": ["nothing has this"]}))
 
-    selected = _select(lanes(["A", "B"]), nothing, store)
+    selected = _select(planned(["A", "B"]), nothing, store)
 
-    assert (selected.filtered, _held(store), _sent(selected)) == (2, {}, [[]])
+    assert (selected.filtered, _held(store), _sent(selected)) == (2, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -118,9 +141,9 @@ def test_until_its_history_is_over_a_client_gets_nothing_live(state: HistoryStat
     """Not begun, under way, stopped, or over for another time than the registration names now: all is held."""
     store = HeldEventsInMemory()
 
-    selected = _select(lanes(["A", "B"]), LATE_JOINER, store, HistoriesFake({NAME: state}))
+    selected = _select(planned(["A", "B"]), LATE_JOINER, store, HistoriesFake({NAME: state}))
 
-    assert (_sent(selected), _held(store)) == ([[]], {"A": [1], "B": [2]})
+    assert (_sent(selected), _held(store)) == ([], {"A": [1], "B": [2]})
     assert {one.reason for one in store.sequences(NAME, "", 9)} == {HISTORY}
 
 
@@ -133,27 +156,37 @@ def test_a_history_that_ends_meanwhile_holds_nothing_any_more():
             histories.states[NAME] = DONE
 
     store.before = end
-    selected = _select(lanes(["A"]), LATE_JOINER, store, histories)
+    selected = _select(planned(["A"]), LATE_JOINER, store, histories)
 
-    assert (_sent(selected), _held(store)) == ([[1]], {})
+    assert (_sent(selected), _held(store)) == ([1], {})
 
 
 def test_what_history_brought_does_not_come_again():
     """An event that was in the table before it came through the stream is dropped there, and counted as had."""
     histories = HistoriesFake({NAME: DONE}, remembered={event_id(1)})
 
-    selected = _select(lanes(["A", "A"]), LATE_JOINER, histories=histories)
+    selected = _select(planned(["A", "A"]), LATE_JOINER, histories=histories)
 
-    assert (_sent(selected), selected.had, histories.settled) == ([[2]], 1, [])
+    assert (_sent(selected), selected.had, histories.settled) == ([2], 1, [])
 
 
 def test_when_nothing_is_remembered_any_more_the_history_is_settled():
     """From then on the client costs a batch no selection."""
     histories = HistoriesFake({NAME: DONE._replace(ended=LONG_AGO)}, remembered={event_id(1)})
 
-    selected = _select(lanes(["A"]), LATE_JOINER, histories=histories)
+    selected = _select(planned(["A"]), LATE_JOINER, histories=histories)
 
-    assert (_sent(selected), histories.settled) == ([[1]], [LATE_JOINER.history])
+    assert (_sent(selected), histories.settled) == ([1], [LATE_JOINER.history])
+
+
+def test_a_history_is_settled_also_by_a_batch_of_which_nothing_is_left():
+    """That nothing is remembered any more does not hang on what came."""
+    histories = HistoriesFake({NAME: DONE._replace(ended=LONG_AGO)})
+    nothing = replace(LATE_JOINER, filter=Filter({"required": ["nothing has this"]}))
+
+    selected = _select(planned(["A"]), nothing, histories=histories)
+
+    assert (_sent(selected), histories.settled) == ([], [LATE_JOINER.history])
 
 
 def test_who_has_just_registered_is_not_taken_for_gone():
@@ -163,16 +196,16 @@ def test_who_has_just_registered_is_not_taken_for_gone():
         def subscription(self, name: str, fresh: bool = False) -> Subscription | None:
             return PLAIN if fresh else None
 
-    selected = select({"client": NAME, "lanes": lanes(["A"])}, Cached(), HeldEventsInMemory(), HistoriesFake(), NOW)
+    selected = select({"client": NAME, "plan": planned(["A"])}, Cached(), HeldEventsInMemory(), HistoriesFake(), NOW)
 
-    assert _sent(selected) == [[1]]
+    assert _sent(selected) == [1]
 
 
 def test_who_has_unsubscribed_meanwhile_gets_nothing():
     """Its registration is gone, so nothing is sent, and nothing is held that nobody would come for."""
     store = HeldEventsInMemory()
 
-    assert _sent(_select(lanes(["A"]), None, store)) == [[]]
+    assert _sent(_select(planned(["A"]), None, store)) == []
     assert _held(store) == {}
 
 
@@ -194,7 +227,7 @@ def test_every_event_is_sent_held_or_filtered_and_no_mark_overtakes_itself(marks
 
     selected = _select(plan(given_), subscription, store)
 
-    sent = {number for lane in _sent(selected) for number in lane}
+    sent = set(_sent(selected))
     waits = {number for of_mark in _held(store).values() for number in of_mark} - {0}
     unwanted = {number for number, is_wanted in zip(numbers(given_), wanted, strict=False) if not is_wanted}
     assert sent | waits | unwanted == set(numbers(given_))

@@ -8,7 +8,7 @@ they are documented to answer; that they add no more cannot be proven offline.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count, cycle, islice
@@ -29,11 +29,11 @@ from mark_event_queue.domain.budget import (
     budget,
 )
 from mark_event_queue.domain.clients import Registration, Subscription, admit
-from mark_event_queue.domain.contract import Violation
+from mark_event_queue.domain.contract import Contract, Violation, load
 from mark_event_queue.domain.events import Event, convert
 from mark_event_queue.domain.held import GATE, PARKED, QUARANTINED
 from mark_event_queue.domain.holding import hold_followers
-from mark_event_queue.domain.lanes import Entry, Lane, entry_of, part, sequences_of
+from mark_event_queue.domain.rounds import Entry, Plan, entry_of, part, plan, sequences_of
 from mark_event_queue.gate.gate import hold_at_gate
 from mark_event_queue.history.bringing import Sender, bring_mark, read_segment
 from mark_event_queue.history.course import begin
@@ -47,14 +47,45 @@ from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, conclude, descr
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.validator.validation import validate
-from tests.builders import NOW, Item, client, item, record
+from tests.builders import (
+    EXAMPLES,
+    NOTHING_HELD,
+    NOW,
+    SCHEMAS,
+    Item,
+    client,
+    event_id,
+    item,
+    record,
+    removal,
+    state_machine,
+)
 from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import HeldEventsInMemory, QueueInMemory, VerdictContract
 
 # Lambda hands a function at most 6 MB of a stream (Lambda Developer Guide, quotas); a sixth of that
 # already makes several full batches of every kind.
 _STREAM_BYTES = 1_000_000
+_URL = "https://sqs.eu-west-2.amazonaws.com/123456789012/MarkFanOutQueue.fifo".ljust(LONGEST_QUEUE_URL, "u")
 _ARN = "arn:aws:lambda:eu-west-2:123456789012:function:" + "f" * 140
+
+# The longest of the errors that SendMessageBatch is documented to answer with.
+_LONGEST_NAME = "Sqs.TooManyEntriesInBatchRequestException"
+_CAUGHT = {"Error": _LONGEST_NAME, "Cause": "c" * 4_000}
+
+# How long a message is with which SQS refuses an entry: an event, or one so small that the contract lets it through no
+# validator but the one here. Of those there could be so many in a round that longer ones would be beyond bounds.
+_REFUSAL, _REFUSAL_OF_WHAT_CANNOT_BE = 500, 450
+_SMALLEST_BODY = 180
+
+States = Iterator[tuple[str, Any]]
+
+_LONGEST_MARKS = [
+    pytest.param(lambda number: f"{number:03}".ljust(128, "x"), id="as long as a group id"),
+    pytest.param(lambda number: f"{number:03}".ljust(2_048, "x"), id="as long as a key"),
+    pytest.param(lambda number: f"{number:03}".ljust(2_048, '"'), id="as long as a key, of quotation marks"),
+    pytest.param(lambda number: f"{number:03}".ljust(512, "\U0001f600"), id="as long as a key, of emoji"),
+]
 
 # What a character of the table costs in JSON within JSON: 1, 3, 4, 7 and 14 bytes.
 _FILLERS = ["x", '"', "\\", "\x01", "é", "\ufffe", "\U0001f600"]
@@ -99,83 +130,265 @@ def _lambda_answer(payload: Any) -> dict[str, Any]:
     }
 
 
-def _sqs_answer() -> dict[str, Any]:
-    """Return the widest answer of SendMessageBatch: ten entries, and each in the wider of its two shapes."""
-    failed = {"Id": "0", "Code": "ReceiptHandleIsInvalid", "Message": "m" * 500, "SenderFault": False}
+def _sqs_answers(wave: Sequence[Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the widest answers of SendMessageBatch: it accepted all of a wave, or refused each entry with a message."""
     accepted = {
-        "Id": "0",
         "MD5OfMessageAttributes": "0" * 32,
         "MD5OfMessageBody": "0" * 32,
         "MD5OfMessageSystemAttributes": "0" * 32,
         "MessageId": "52fdfc07-2182-454f-963f-5f0f9a621d72",
         "SequenceNumber": "18849496460467696128",
     }
-    return {"Failed": [failed] * 10, "Successful": [accepted] * 10}
+    yield "accepted", {"Successful": [accepted | {"Id": entry["Id"]} for entry in wave]}
+    yield "refused", {"Failed": [_failed(entry) for entry in wave]}
 
 
-def _lane_states(of: dict[str, str], deadline: str, lane: Lane) -> Iterator[tuple[str, Any]]:
-    iteration = {"client": of["name"], "queueUrl": of["queueUrl"], "deadline": deadline, "lane": lane}
-    refused = [str(position) for position in range(10)]
-    sent = iteration | {"sent": _sqs_answer()}
-    error = {"Error": "Sqs.KmsAccessDeniedException", "Cause": "c" * 4_000}
-    resent = sent | {"resent": {"refused": refused, "errors": [error["Error"]] * 10}, "error": error}
-    yield "Send Lanes, iteration", iteration
-    yield "Send Wave, sent", sent
-    yield "Send Refused Alone, resent", resent
-    request = {"client": of["name"], "lane": lane, "refused": refused, "error": error["Error"]}
-    yield "Park, request", {"FunctionName": _ARN, "Payload": request}
-    for named, ids in (("all", None), ("none", []), ("one", ["0"])):
-        parted = part(lane, ids).lane
-        yield f"Park {named}, answer", _lambda_answer(parted)
-        yield f"Park {named}, output", resent | {"lane": parted}
+def _failed(entry: Entry) -> dict[str, Any]:
+    cannot_be = len(entry["MessageBody"]) < _SMALLEST_BODY and "notice" not in entry["MessageAttributes"]
+    message = "m" * (_REFUSAL_OF_WHAT_CANNOT_BE if cannot_be else _REFUSAL)
+    return {"Id": entry["Id"], "Code": "ReceiptHandleIsInvalid", "Message": message, "SenderFault": False}
 
 
-def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str, timing: Timing) -> Iterator[tuple[str, Any]]:
-    execution = json.loads(input_of(batch, clients, NOW, timing))
+def _alone(queue_url: str, entry: Entry) -> dict[str, Any]:
+    """Return the request of SendMessage for an entry."""
+    return {"QueueUrl": queue_url} | {name: part for name, part in entry.items() if name != "Id"}
+
+
+_SENT_ALONE = {
+    "MD5OfMessageAttributes": "0" * 32,
+    "MD5OfMessageBody": "0" * 32,
+    "MD5OfMessageSystemAttributes": "0" * 32,
+    "MessageId": "52fdfc07-2182-454f-963f-5f0f9a621d72",
+    "SequenceNumber": "18849496460467696128",
+}
+
+
+def _waves_of(of: Plan) -> list[list[Entry]]:
+    """Return the waves of the plan's round; the first is the largest, because no mark is in a later one alone."""
+    return [of["waves"][place] for place in of["now"]]
+
+
+def _ids_of(waves: Sequence[Sequence[Entry]]) -> list[str]:
+    return [entry["Id"] for wave in waves for entry in wave]
+
+
+def _widest(of: Sequence[Any]) -> Any:
+    return max(of, key=lambda one: len(json.dumps(one)))
+
+
+def _moved(of: Plan, cursor: int) -> Plan:
+    """Return the plan as it is before the round of this place."""
+    return of | {"now": of["rounds"][cursor], "cursor": cursor}
+
+
+def _calls_of_a_round(state: str, call: str, waves: Sequence[Sequence[Entry]], queue_url: str | None) -> States:
+    """Yield what the iterations of a round take, and all their answers together."""
+    wave = _widest(waves)
+    yield f"{state}, iteration", {"wave": wave} | ({"queueUrl": queue_url} if queue_url else {})
+    yield f"{call}, request", {"QueueUrl": queue_url or _URL, "Entries": wave}
+    answers: dict[str, list[Any]] = {}
+    for one in waves:
+        for kind, answer in _sqs_answers(one):
+            answers.setdefault(kind, []).append(answer)
+    for kind, together in answers.items():
+        yield f"{call}, {kind}", _widest(together)
+        yield f"{state}, all {kind}", together
+
+
+def _calls_of_refused(state: str, call: str, entries: Sequence[Entry], queue_url: str | None) -> States:
+    """Yield what the iterations take that send refused entries alone, one of the entries each."""
+    entry = _widest(entries)
+    yield f"{state}, iteration", {"entry": entry} | ({"queueUrl": queue_url} if queue_url else {})
+    yield f"{call}, request", _alone(queue_url or _URL, entry)
+    yield f"{call}, answer", _SENT_ALONE
+    yield f"{state}, all accepted", [{"accepted": True}] * len(entries)
+
+
+def _write_states(state: dict[str, Any]) -> States:
+    """Yield the states that write a plan to the fan-out queue, round by round."""
+    of = state["batch"]["plan"]
+    for cursor in {0, of["last"]} if of["rounds"] else ():
+        at = _moved(of, cursor)
+        waves = _waves_of(at)
+        batch = state["batch"] | {"writing": {"now": at["now"], "cursor": cursor}}
+        yield from _calls_of_a_round("Write Round", "Write Wave", waves, None)
+        yield "Write Round, output", state | {"batch": batch | {"written": {"refused": _ids_of(waves)}}}
+        yield from _calls_of_refused(
+            "Write Refused Alone", "Write Refused Event", [entry for wave in waves for entry in wave], None
+        )
+        yield "Write Refused Alone, output", state | {"batch": batch | {"written": {"refused": []}}}
+        yield "Next Round To Write, output", state | {"batch": batch | {"written": {"refused": _ids_of(waves)}}}
+    if not of["rounds"]:
+        yield "Write Round, output", state | {"batch": state["batch"] | {"written": {"refused": []}}}
+
+
+def _client_states(iteration: dict[str, Any]) -> States:
+    """Yield the states of a client's iteration, whatever its queue does."""
+    name, url, plan = iteration["client"], iteration["queueUrl"], iteration["batch"]["plan"]
+    yield "Select Events, request", {"FunctionName": _ARN, "Payload": {"client": name, "plan": plan}}
+    selected = {"plan": hold_followers(name, plan, HeldEventsInMemory())}
+    yield "Select Events, answer", _lambda_answer(selected)
+    yield "Select Events, output", iteration | {"batch": selected}
+    for cursor in {0, plan["last"]} if plan["rounds"] else ():
+        at = _moved(plan, cursor)
+        yield from _round_states(iteration | {"batch": {"plan": at}}, _waves_of(at), url)
+    for parked in (0, 10**6):
+        yield "Client Served, output", {"client": name, "parked": parked}
+
+
+def _round_states(iteration: dict[str, Any], waves: Sequence[Sequence[Entry]], url: str) -> States:
+    """Yield the states of a round: accepted, refused or lost as a whole, and out of time."""
+    plan, ids = iteration["batch"]["plan"], _ids_of(waves)
+    entries = [entry for wave in waves for entry in wave]
+    nothing: dict[str, list[str]] = {"refused": [], "errors": []}
+    yield from _calls_of_a_round("Send Round", "Send Wave", waves, url)
+    caught = {"queueUrl": url, "wave": _widest(waves), "error": _CAUGHT}
+    yield "Send Wave, caught", caught
+    yield "Send Wave Again, request", {"QueueUrl": url, "Entries": _widest(waves)}
+    yield from ((f"Send Wave Again, {kind}", answer) for kind, answer in _sqs_answers(_widest(waves)))
+    yield "Send Wave Again, caught", caught
+    lost = [{"lost": _ids_of([wave]), "error": _LONGEST_NAME} for wave in waves]
+    yield "Wave Refused, output", lost[0]
+    yield "Send Round, all lost", lost
+    yield from _calls_of_refused("Send Refused Alone", "Send Refused Event", entries, url)
+    yield "Send Refused Event, caught", {"queueUrl": url, "entry": _widest(entries), "error": _CAUGHT}
+    yield "Refused For Good, output", {"refusedId": ids[-1], "error": _LONGEST_NAME}
+    yield "Send Refused Alone, all refused", [{"refusedId": one, "error": _LONGEST_NAME} for one in ids]
+    refused_for_good = {"refused": ids, "errors": [_LONGEST_NAME] * len(ids)}
+    outcomes = {
+        "Send Round, output, all accepted": {"refused": [], "lost": [], "errors": [], "resent": nothing},
+        "Send Round, output, all refused": {"refused": ids, "lost": [], "errors": [], "resent": nothing},
+        "Send Round, output, all lost": {
+            "refused": [],
+            "lost": [one["lost"] for one in lost],
+            "errors": [one["error"] for one in lost],
+            "resent": nothing,
+        },
+        "Send Refused Alone, output": {"refused": ids, "lost": [], "errors": [], "resent": refused_for_good},
+        "Out Of Time, output": {"refused": [], "lost": None, "errors": ["DeliveryDeadlinePassed"], "resent": nothing},
+    }
+    for told, sent in outcomes.items():
+        output = iteration | {"sent": sent}
+        yield told, output
+        yield f"Next Round, output, behind {told}", output | {"batch": {"plan": _moved(plan, plan["last"])}}
+        payload = {"client": iteration["client"], "plan": plan, "sent": sent}
+        yield f"Park Events, request, behind {told}", {"FunctionName": _ARN, "Payload": payload}
+        for parted in (part(plan, which).plan for which in (None, [], ids[:1])):
+            yield f"Park Events, answer, behind {told}", _lambda_answer(parted)
+            yield f"Park Events, output, behind {told}", output | {"batch": {"plan": parted}}
+
+
+class _Gate(HeldEventsInMemory):
+    """A store of what waits, of whom something waits already: everybody that a test names."""
+
+    def __init__(self, mentioned: list[str]) -> None:
+        super().__init__()
+        self._mentioned = mentioned
+
+    def mentions(self) -> list[str]:
+        """Return them."""
+        return self._mentioned
+
+
+def _with_writing(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch | {"writing": {"now": batch["plan"]["now"], "cursor": batch["plan"]["cursor"]}}
+
+
+def _states(batch: Batch, clients: Sequence[dict[str, str]], kind: str, timing: Timing) -> States:
+    mentioned = [GATE, *(of["name"] for of in clients), *(of["selects"] for of in clients)]
+    execution = json.loads(input_of(batch, clients, NOW, timing, mentioned))
+    assert execution["batch"]["held"] == {"recipients": mentioned, "atGate": True}
     yield "execution, input", execution
     yield "Validate Events, request", {"FunctionName": _ARN, "Payload": execution}
     validated = validate(execution["batch"], clients, _contract(kind), hold_marks=True)
     yield "Validate Events, answer", _lambda_answer(validated)
-    state = execution | {"batch": validated}
+    state = execution | {"batch": _with_writing(validated)}
     yield "Validate Events, output", state
-    state |= {
-        "held": {
-            "recipients": [GATE, *(of["name"] for of in clients), *(of["selects"] for of in clients)],
-            "atGate": True,
-        }
-    }
-    yield "Find Held Sequences, output", state
-    if not timing.released:
-        yield "Hold At Gate, request", {"FunctionName": _ARN, "Payload": validated}
-        gone_on = hold_at_gate(validated, HeldEventsInMemory(), hold_marks=True)
+    if batch.forgotten:
+        forget = {"forgotten": validated["forgotten"]}
+        yield "Forget Marks, request", {"FunctionName": _ARN, "Payload": forget}
+        told = {"marks": 10**6, "events": 10**9}
+        yield "Forget Marks, answer", _lambda_answer(told)
+        state |= {"forgotten": told}
+        yield "Forget Marks, output", state
+    elif not timing.released:
+        yield "Hold At Gate, request", {"FunctionName": _ARN, "Payload": state["batch"]}
+        gone_on = hold_at_gate(validated, _Gate(mentioned), hold_marks=True)
         yield "Hold At Gate, answer", _lambda_answer(gone_on)
-        state |= {"batch": gone_on}
+        state |= {"batch": _with_writing(gone_on)}
         yield "Hold At Gate, output", state
+    if not batch.forgotten:
+        yield from _write_states(state)
+        last = state["batch"]["plan"]["last"]
+        writing = {"now": _moved(state["batch"]["plan"], last)["now"] if last >= 0 else [], "cursor": max(0, last)}
+        state |= {"batch": state["batch"] | {"writing": writing, "written": {"refused": []}}}
 
     widest = max(clients, key=lambda of: len(of["name"]) + len(of["queueUrl"]))
-    lanes, deadline = state["batch"]["lanes"], execution["deadline"]
-    receiver = {"client": widest["name"], "queueUrl": widest["queueUrl"]}
-    of_receiver = {"isHeld": True, "selects": widest["selects"], "hasSettled": True}
-    iteration = receiver | of_receiver | {"deadline": deadline, "batch": {"lanes": lanes}}
-    parked_per_lane = [sum(map(len, lane["waves"])) for lane in lanes]
+    of_receiver = {"client": widest["name"], "queueUrl": widest["queueUrl"], "selects": widest["selects"]}
+    asked = {"isHeld": False, "hasSettled": False, "deadline": execution["deadline"]}
+    iteration = of_receiver | asked | {"batch": {"plan": state["batch"]["plan"]}}
     yield "Deliver To Clients, iteration", iteration
-    yield "Send Lanes, output", iteration | {"parked": parked_per_lane}
-    yield "Select Events, request", {"FunctionName": _ARN, "Payload": {"client": widest["name"], "lanes": lanes}}
-    selected = hold_followers(widest["name"], lanes, HeldEventsInMemory())
-    yield "Select Events, answer", _lambda_answer({"lanes": selected})
-    yield "Select Events, output", iteration | {"batch": {"lanes": selected}}
-    for lane in lanes:
-        yield from _lane_states(widest, deadline, lane)
+    yield from _client_states(iteration)
 
-    deliveries = [{"client": of["name"], "parkedPerLane": parked_per_lane} for of in clients]
+    parked = sum(map(len, state["batch"]["plan"]["waves"]))
+    deliveries = [{"client": of["name"], "parked": parked} for of in clients]
+    yield "Deliver To Clients, all served", deliveries
     state |= {"deliveries": deliveries}
     yield "Deliver To Clients, output", state
     told = {"counts": state["batch"]["counts"], "clients": deliveries}
     yield "Batch Released, output", told | {"withheld": state["batch"]["withheld"]}
-    rest = state["batch"] | {"lanes": []}
+    rest = {"plan": plan([]), "withheld": state["batch"]["withheld"], "counts": state["batch"]["counts"]}
     yield "Hold Rest At Gate, request", {"FunctionName": _ARN, "Payload": rest}
-    yield "Hold Rest At Gate, answer", _lambda_answer(hold_at_gate(rest, HeldEventsInMemory(), hold_marks=True))
+    held = hold_at_gate(rest, _Gate(mentioned), hold_marks=True)
+    yield "Hold Rest At Gate, answer", _lambda_answer(held)
+    kept = {"withheld": held["withheld"], "counts": held["counts"]}
+    yield "Hold Rest At Gate, output", state | {"batch": kept}
     yield "Batch Handled, output", told
+
+
+def _names(states: Mapping[str, Any]) -> set[str]:
+    """Return the states of a definition that make or hand on something, those of its Maps among them."""
+    names = {name for name, state in states.items() if state["Type"] in {"Task", "Map", "Pass"}}
+    within = (state["ItemProcessor"]["States"] for state in states.values() if state["Type"] == "Map")
+    return names.union(*map(_names, within))
+
+
+def test_every_state_of_the_machine_is_measured():
+    """A state that is added to the definition has to be added here, too."""
+    clients = _clients(2)
+    told = list(pack([_record_of(number, 500, "x", 7) for number in range(20)] + [removal(21)], budget(clients)))
+    measured = {
+        name.partition(", ")[0]
+        for batch in told
+        for timing in (LIVE, RELEASE)
+        for name, _ in _states(batch, clients, "mixed", timing)
+    }
+
+    assert measured == _names(state_machine()["States"]) | {"execution"}
+
+
+def test_no_event_that_passes_the_contract_is_smaller_than_is_said_here():
+    """Whatever can be left out of the published examples left out, and the mark a single character: this is left."""
+    contract = load(SCHEMAS)
+    bodies = [_reduced(json.loads(path.read_text("utf-8")), contract) for path in sorted(EXAMPLES.rglob("*.json"))]
+
+    assert bodies
+    assert min(map(len, bodies)) >= _SMALLEST_BODY
+
+
+def _reduced(event: dict[str, Any], contract: Contract) -> str:
+    event["mark"] = event["RegistrationNumber"]["mark"] = "A"
+    for part_ in (event, event["RegistrationNumber"]):
+        for name in list(part_):
+            value = part_.pop(name)
+            if contract.violations(_compact(event)):
+                part_[name] = value
+    assert not contract.violations(_compact(event))
+    return _compact(event)
+
+
+def _compact(event: dict[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"))
 
 
 def _released(batch: Batch, room: int) -> list[Batch]:
@@ -191,7 +404,9 @@ def _released(batch: Batch, room: int) -> list[Batch]:
             return []
 
     given_events = [event.as_input() for event in batch.events]
-    withheld = validate({"events": given_events}, [], _deciding([_LONGEST_VIOLATION]), hold_marks=True)["withheld"]
+    withheld = validate(
+        {"events": given_events, "held": NOTHING_HELD}, [], _deciding([_LONGEST_VIOLATION]), hold_marks=True
+    )["withheld"]
     store.hold(GATE, sequences_of(withheld), QUARANTINED, "ContractBroken")
     groups = {event.group_id: None for event in batch.events}
     release_lane({"groupIds": list(groups)}, store, Pipeline(), hold_marks=True, has_time=lambda: True)
@@ -303,6 +518,39 @@ def test_the_smallest_events_fit_in_any_number(kind, marks):
     assert len(batches) < 10
 
 
+def _smallest_record(number: int) -> dict[str, Any]:
+    """Return a record of the smallest event that passes the contract."""
+    mark, time = {"S": f"{number:x}"}, {"S": "2026-03-01T08:20:00Z"}
+    registration = {"M": {"mark": mark, "eventTime": time, "version": {"N": "7"}}}
+    names = {"eventId": {"S": event_id(number)}, "eventName": {"S": "DeleteEvent"}, "createTime": time, "mark": mark}
+    return record(names | {"RegistrationNumber": registration}, number)
+
+
+@pytest.mark.parametrize("registrations", [1, 40, 1_000])
+def test_the_smallest_valid_events_fit_in_any_number(registrations):
+    """As many marks in a round as there can be, of events that the contract lets through: all answers together fit."""
+    contract = load(SCHEMAS)
+    records = [_smallest_record(number) for number in range(700)]
+    assert not [one for one in records if contract.violations(convert(one).body)]
+
+    batches = _assert_within_limits(records, _clients(registrations), "all valid")
+
+    assert len(batches) < 4
+
+
+@pytest.mark.parametrize("mark", [lambda number: f"{number}", *(one.values[0] for one in _LONGEST_MARKS)])
+@pytest.mark.parametrize("registrations", [1, 40, 1_000])
+def test_forgotten_marks_fit(registrations, mark: Callable[[int], str]):
+    """Of a thousand marks, or of one a thousand times; every client asked to be told of them."""
+    clients = _clients(registrations)
+    for marks in (1_000, 30, 1):
+        records = [removal(number, mark(number % marks)) for number in range(1_000)]
+        batches = list(pack(records, budget(clients)))
+        assert sum(len(one.create_times) for batch in batches for one in batch.forgotten) == len(records)
+        for batch in batches:
+            _assert_fits(_states(batch, clients, "all valid", LIVE), f"{len(batch.forgotten)} marks forgotten")
+
+
 @pytest.mark.parametrize("kind", sorted(_VERDICTS))
 @pytest.mark.parametrize("filler", _FILLERS)
 def test_the_largest_events_fit_or_go_without_their_body(kind, filler):
@@ -402,8 +650,9 @@ def test_no_event_takes_more_in_any_shape_than_it_costs(size, mark, identity, fi
 
     shapes = [event.as_input()]
     for violations in ([], [_LONGEST_VIOLATION]):
-        answer = validate({"events": [event.as_input()]}, [], _deciding(violations), hold_marks=True)
-        shapes += [*answer["withheld"], *answer["lanes"]]
+        given_ = {"events": [event.as_input()], "held": NOTHING_HELD}
+        answer = validate(given_, [], _deciding(violations), hold_marks=True)
+        shapes += [*answer["withheld"], *answer["plan"]["waves"]]
     assert len(shapes) == 3
     assert max(len(json.dumps(shape)) for shape in shapes) <= cost(event)
 
@@ -414,7 +663,8 @@ def test_no_unfit_event_takes_more_than_it_costs(reason):
     reason = json.dumps(reason)[1:-1]
     event = convert(record())._replace(unfit=reason)
 
-    (withheld,) = validate({"events": [event.as_input()]}, [], _deciding([]), hold_marks=True)["withheld"]
+    given_ = {"events": [event.as_input()], "held": NOTHING_HELD}
+    (withheld,) = validate(given_, [], _deciding([]), hold_marks=True)["withheld"]
 
     assert max(len(json.dumps(shape)) for shape in (event.as_input(), withheld)) <= cost(event)
 
@@ -422,12 +672,6 @@ def test_no_unfit_event_takes_more_than_it_costs(reason):
 # ----------------------------------------------------------------------------------------------------------------------
 # A turn of a redrive
 # ----------------------------------------------------------------------------------------------------------------------
-_LONGEST_MARKS = [
-    pytest.param(lambda number: f"{number:03}".ljust(128, "x"), id="as long as a group id"),
-    pytest.param(lambda number: f"{number:03}".ljust(2_048, "x"), id="as long as a key"),
-    pytest.param(lambda number: f"{number:03}".ljust(2_048, '"'), id="as long as a key, of quotation marks"),
-    pytest.param(lambda number: f"{number:03}".ljust(512, "\U0001f600"), id="as long as a key, of emoji"),
-]
 
 
 def _turn_states(store: HeldEventsInMemory, request: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -11,9 +11,9 @@ import pytest
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.contract import Contract, load
 from mark_event_queue.domain.held import violations_of
-from mark_event_queue.domain.lanes import entries_of, entry_of
-from mark_event_queue.validator.validation import validate
-from tests.builders import SCHEMAS, client, event_id, event_input, example, numbers, sequence_number
+from mark_event_queue.domain.rounds import entries_of, entry_of, plan
+from mark_event_queue.validator.validation import summary, validate
+from tests.builders import NOTHING_HELD, SCHEMAS, client, event_id, event_input, example, numbers, sequence_number
 
 PERSONAL = "Jane Secret, 01632 960999"
 
@@ -25,7 +25,7 @@ def contract() -> Contract:
 
 
 def _validate(events: list[dict[str, str]], clients: list[Any], contract: Contract, hold_marks: bool = True) -> Any:
-    return validate({"events": events}, clients, contract, hold_marks)
+    return validate({"events": events, "held": NOTHING_HELD}, clients, contract, hold_marks)
 
 
 def _violations(withheld: dict[str, Any]) -> list[dict[str, str]]:
@@ -39,12 +39,11 @@ def _broken(number: int, **registration_number: Any) -> dict[str, str]:
     return event_input(number, body=json.dumps(body))
 
 
-def test_valid_events_travel_in_lanes(contract):
-    """Every valid event is in the lanes, in order within its mark, and nothing is withheld."""
+def test_valid_events_are_planned(contract):
+    """Every valid event is in the plan, in order within its mark, and nothing is withheld."""
     answer = _validate([event_input(1, "A"), event_input(2, "B"), event_input(3, "A")], [], contract)
 
-    (lane,) = answer["lanes"]
-    assert [numbers(wave) for wave in lane["waves"]] == [[1, 2], [3]]
+    assert [numbers(wave) for wave in answer["plan"]["waves"]] == [[1, 2], [3]]
     assert answer["withheld"] == []
     assert answer["counts"] == {"valid": 3, "rejected": 0, "behind": 0}
 
@@ -53,9 +52,9 @@ def test_a_body_travels_untouched(contract):
     """A valid event's text is not written anew: its spelling of numbers, its order and its spaces stay."""
     body = json.dumps(example()).replace("299", "299.500000000000000000000000000000001 ")
 
-    (lane,) = _validate([event_input(body=body)], [], contract)["lanes"]
+    answer = _validate([event_input(body=body)], [], contract)
 
-    assert entries_of(lane)[0]["MessageBody"] == body
+    assert entries_of(answer["plan"])[0]["MessageBody"] == body
 
 
 def test_a_rejected_event_keeps_all_that_it_is_found_and_ordered_by(contract):
@@ -68,7 +67,7 @@ def test_a_rejected_event_keeps_all_that_it_is_found_and_ordered_by(contract):
     assert {name: value for name, value in rejected.items() if name != "Violations"} == entry_of(event)
     assert _violations(rejected) == [{"path": "/RegistrationNumber/Status", "rule": "enum"}]
     assert answer["counts"] == {"valid": 1, "rejected": 1, "behind": 0}
-    assert [numbers(entries_of(lane)) for lane in answer["lanes"]] == [[1]]
+    assert numbers(entries_of(answer["plan"])) == [1]
 
 
 def test_what_follows_a_rejected_event_of_its_mark_is_withheld_behind_it(contract):
@@ -77,7 +76,7 @@ def test_what_follows_a_rejected_event_of_its_mark_is_withheld_behind_it(contrac
 
     answer = _validate(events, [], contract)
 
-    assert [numbers(entries_of(lane)) for lane in answer["lanes"]] == [[1, 3]]
+    assert numbers(entries_of(answer["plan"])) == [1, 3]
     assert numbers(answer["withheld"]) == [2, 4]
     assert answer["withheld"][1] == entry_of(events[3])
     assert answer["counts"] == {"valid": 2, "rejected": 1, "behind": 1}
@@ -89,7 +88,7 @@ def test_followers_pass_where_marks_are_not_held(contract):
 
     answer = _validate(events, [], contract, hold_marks=False)
 
-    assert [numbers(entries_of(lane)) for lane in answer["lanes"]] == [[1, 3]]
+    assert numbers(entries_of(answer["plan"])) == [1, 3]
     assert numbers(answer["withheld"]) == [2]
     assert answer["counts"] == {"valid": 2, "rejected": 1, "behind": 0}
 
@@ -110,7 +109,7 @@ def test_rejected_events_keep_their_order(contract):
     answer = _validate([_broken(number, version=0) for number in (3, 1, 2)], [], contract)
 
     assert [rejected["MessageDeduplicationId"] for rejected in answer["withheld"]] == [*map(event_id, (3, 1, 2))]
-    assert answer["lanes"] == []
+    assert answer["plan"] == plan([])
 
 
 def test_an_unfit_event_is_rejected_for_its_reason(contract):
@@ -182,19 +181,42 @@ def test_violations_that_leave_no_room_give_way_to_the_first(contract):
     assert len(_violations(alone)) > 1
 
 
+def test_a_log_tells_in_one_line_what_was_withheld_however_much_that_is(contract):
+    """How many events, the ten commonest violations with their numbers, and the ids of the first ten events."""
+    events = [event_input(number, str(number), body='{"eventName":""}' if number % 3 else "{}") for number in range(30)]
+    withheld = _validate(events, [], contract)["withheld"]
+    unfit = [entry | {"Unfit": f"reason {number}"} for number, entry in enumerate(withheld[:12])]
+
+    (told,) = summary(withheld)
+
+    assert (told["events"], list(told["violations"].values())) == (30, [20, 10])
+    assert {json.loads(violations)[0]["rule"] for violations in told["violations"]} <= {"required", "enum"}
+    assert told["first_event_ids"] == [event_id(number) for number in range(10)]
+    (various,) = summary(unfit)
+    assert (various["events"], len(various["violations"]), len(various["first_event_ids"])) == (12, 10, 10)
+    assert summary([]) == []
+
+
 def test_nothing_in_makes_nothing_out(contract):
-    """No events make no lanes, and nothing is withheld."""
+    """No events make an empty plan, and nothing is withheld; of whom anything is held goes on as it came."""
     assert _validate([], [], contract) == {
-        "lanes": [], "withheld": [], "counts": {"valid": 0, "rejected": 0, "behind": 0},
-        "forgotten": [],
+        "plan": plan([]), "withheld": [], "counts": {"valid": 0, "rejected": 0, "behind": 0},
+        "forgotten": [], "held": NOTHING_HELD,
     }  # fmt: skip
+
+
+def test_of_whom_anything_is_held_goes_on_as_it_came(contract):
+    """The validator has nothing to say to that; what decides on it finds it beside the plan."""
+    held = {"recipients": ["archive", "gate", "/0123"], "atGate": True}
+
+    assert validate({"events": [event_input()], "held": held}, [], contract, hold_marks=True)["held"] == held
 
 
 def test_the_entry_names_the_event_and_its_place(contract):
     """A client can drop repeats itself: the entry's attributes are the event id and the sequence number."""
-    (lane,) = _validate([event_input(5)], [], contract)["lanes"]
+    answer = _validate([event_input(5)], [], contract)
 
-    attributes = entries_of(lane)[0]["MessageAttributes"]
+    attributes = entries_of(answer["plan"])[0]["MessageAttributes"]
     assert {name: attribute["StringValue"] for name, attribute in attributes.items()} == {
         "eventId": event_id(5),
         "sequenceNumber": sequence_number(5),

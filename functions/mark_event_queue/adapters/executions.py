@@ -1,8 +1,5 @@
 """Executions of the Express state machine, started synchronously."""
 
-import os
-from typing import Any
-
 import boto3
 from botocore.config import Config
 
@@ -18,9 +15,10 @@ _CONFIG = Config(read_timeout=READ_TIMEOUT_SECONDS, connect_timeout=5, retries={
 class Executions:
     """Starts executions of one state machine and waits for their end."""
 
-    def __init__(self, state_machine_arn: str) -> None:
+    def __init__(self, state_machine_arn: str, at_once: int = 1) -> None:
+        """Take the machine's ARN, and how many executions wait for their end at the same time."""
         self._arn = state_machine_arn
-        self._client = boto3.client("stepfunctions", config=_CONFIG)
+        self._client = boto3.client("stepfunctions", config=_CONFIG.merge(Config(max_pool_connections=at_once)))
 
     def run(self, name: str, payload: str) -> str:
         """Run one execution with this JSON text as its input; return the JSON text of its output.
@@ -29,10 +27,8 @@ class Executions:
             BatchNotDeliveredError: the execution ended, but did not succeed.
             StateMachineUnavailableError: it could not be started, or its answer never came.
         """
-        trace = os.environ.get("_X_AMZN_TRACE_ID")
-        extra: Any = {"traceHeader": trace} if trace else {}
         try:
-            answer = self._client.start_sync_execution(stateMachineArn=self._arn, name=name, input=payload, **extra)
+            answer = self._client.start_sync_execution(stateMachineArn=self._arn, name=name, input=payload)
         except AwsError as error:
             raise StateMachineUnavailableError(f"execution {name}: {name_of(error)}") from error
         if answer["status"] != "SUCCEEDED":

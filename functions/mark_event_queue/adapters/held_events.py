@@ -49,7 +49,7 @@ from mark_event_queue.adapters.held_writes import (
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, SequenceClosedError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import HISTORY, HeldSequence, Recipient
-from mark_event_queue.domain.lanes import Entry, entry_of, sequences_of
+from mark_event_queue.domain.rounds import Entry, entry_of, sequences_of
 
 RECIPIENTS = "RECIPIENTS"
 HISTORY_PREFIX = "/"

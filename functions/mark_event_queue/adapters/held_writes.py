@@ -10,7 +10,7 @@ from mark_event_queue.adapters import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import LATE
 from mark_event_queue.domain.held import is_late, mark_of, notice_of, violations_of
-from mark_event_queue.domain.lanes import Entry, number_of, place_of
+from mark_event_queue.domain.rounds import Entry, number_of, place_of
 
 # DynamoDB API Reference, TransactWriteItems: 100 actions and 4 MB, of which the events of one
 # execution (below 256 KiB) are far.

@@ -27,7 +27,7 @@ from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.history import REMEMBERED, HistoryState, Passed, Progress, Segment
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 
 HISTORY = "HISTORY"
 

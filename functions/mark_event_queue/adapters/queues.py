@@ -6,7 +6,7 @@ import boto3
 from botocore.config import Config
 
 from mark_event_queue.adapters import AwsError, name_of
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 

@@ -8,9 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
+from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import tell_unserved
-from mark_event_queue.converter.conversion import Failures, deliver
+from mark_event_queue.converter.conversion import Converter, Failures, Pipeline
 from mark_event_queue.domain.batches import Batch
 from mark_event_queue.domain.clients import Admission
 from mark_event_queue.domain.events import lacks_image
@@ -27,25 +28,39 @@ def _tell_unserved(admission: Admission) -> None:
 
 def _tell_stop(batch: Batch, reason: str) -> None:
     logger.error("stopped; the stream will bring this batch again", reason=reason, first=batch.checkpoint)
-    metrics.add_metric("BatchesNotDelivered", MetricUnit.Count, 1)
 
 
 clients = Clients(required("CLIENTS_PATH"), _tell_unserved, int(required("CLIENTS_CACHE_SECONDS")))
-executions = Executions(required("STATE_MACHINE_ARN"))
+tracks = int(required("TRACKS"))
+converter = Converter(tracks)
+executions = Executions(required("STATE_MACHINE_ARN"), at_once=tracks)
+table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Failures:
     """Deliver the records of one stream invocation; answer as ReportBatchItemFailures asks."""
+    # Tracks count side by side, which metrics are not made for.
+    converted: list[int] = []
+    stopped: list[Batch] = []
 
     def run(batch: Batch, payload: str) -> None:
-        executions.run(f"{batch.checkpoint}-{batch.size}-{context.aws_request_id[:8]}", payload)
-        metrics.add_metric("EventsConverted", MetricUnit.Count, len(batch.events))
+        executions.run(f"{batch.checkpoint}-{context.aws_request_id[:4]}", payload)
+        converted.append(len(batch.events))
 
     def has_time() -> bool:
         return context.get_remaining_time_in_millis() > READ_TIMEOUT_SECONDS * 1000
 
+    def on_stop(batch: Batch, reason: str) -> None:
+        _tell_stop(batch, reason)
+        stopped.append(batch)
+
     records = event["Records"]
-    metrics.add_metric("RecordsWithoutImage", MetricUnit.Count, sum(map(lacks_image, records)))
-    return deliver(records, clients.admission().subscriptions.values(), run, has_time, _tell_stop)
+    pipeline = Pipeline(run, table.mentions, has_time, on_stop)
+    try:
+        return converter.deliver(records, clients.admission().subscriptions.values(), pipeline)
+    finally:
+        metrics.add_metric("RecordsWithoutImage", MetricUnit.Count, sum(map(lacks_image, records)))
+        metrics.add_metric("EventsConverted", MetricUnit.Count, sum(converted))
+        metrics.add_metric("BatchesNotDelivered", MetricUnit.Count, len(stopped))

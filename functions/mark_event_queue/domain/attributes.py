@@ -62,7 +62,8 @@ def _string(value: Any) -> str:
 
 def _number(value: Any) -> str:
     if isinstance(value, str):
-        if _JSON_NUMBER.match(value):
+        # Most numbers are plain integers, which need no look at every character.
+        if (value.isdecimal() and value.isascii() and value[0] != "0") or _JSON_NUMBER.match(value):
             return value
         try:
             number = Decimal(value)
@@ -84,15 +85,32 @@ def _null(_value: Any) -> str:
 
 
 def _map(value: Any) -> str:
+    try:
+        return _sound_map(value)
+    except (TypeError, AttributeError, KeyError, NotAnAttributeError):
+        return _map_member_by_member(value)
+
+
+def _sound_map(value: Any) -> str:
+    """Write a map in one go, as long as it is sound; most of its members are strings, or maps."""
+    members = [
+        f"{quoted(name)}:{quoted(one['S'])}"
+        if "S" in one and len(one) == 1
+        else f"{quoted(name)}:{_sound_map(one['M']) if 'M' in one and len(one) == 1 else _value(one)}"
+        for name, one in value.items()
+    ]
+    return "{" + ",".join(members) + "}"
+
+
+def _map_member_by_member(value: Any) -> str:
+    """Write a map so that whoever hears that a member is not sound hears which."""
     if not isinstance(value, dict):
         raise NotAnAttributeError("is not a map")
     members = []
     name = ""
     try:
         for name, attribute in value.items():
-            # Most attributes are sound strings; whatever else is left to _value.
-            text = attribute.get("S") if isinstance(attribute, dict) and len(attribute) == 1 else None
-            members.append(f"{quoted(name)}:{quoted(text) if isinstance(text, str) else _value(attribute)}")
+            members.append(f"{quoted(name)}:{_value(attribute)}")
     except NotAnAttributeError as misfit:
         misfit.inside(name)
         raise

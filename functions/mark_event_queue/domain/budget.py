@@ -25,10 +25,9 @@ LONGEST_QUEUE_URL = 180
 def bytes_of(client: Mapping[str, Any]) -> int:
     """Return how many bytes a client takes in the state that holds most of it.
 
-    That is the output of the delivery: the client, its name and that of its history among the recipients, its count
-    per lane.
+    That is the output of the delivery: the client, its name and that of its history among the recipients, its count.
     """
-    counted = {"client": client["name"], "parkedPerLane": [1_000]}
+    counted = {"client": client["name"], "parked": 1_000}
     return sum(len(dumps(part)) + len(", ") for part in (client, client["name"], client["selects"], counted))
 
 

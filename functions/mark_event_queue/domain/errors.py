@@ -32,8 +32,8 @@ class HeldEventsUnavailableError(MarkEventQueueError):
     """The table of what waits could not be read or written; worth another try."""
 
 
-class MalformedLaneError(MarkEventQueueError):
-    """The state machine handed over something that is not a lane; a defect, never worth another try."""
+class MalformedPlanError(MarkEventQueueError):
+    """The state machine handed over something that is not a plan; a defect, never worth another try."""
 
 
 class RedriveRequestError(MarkEventQueueError):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from mark_event_queue.domain.events import HASHED
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 
 GATE = "gate"
 """The recipient in front of everybody: what it holds nobody gets. No client may have this name."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from mark_event_queue.domain.lanes import Entry, Lane, entries_of, number_of, place_of, sequences_of, without
+from mark_event_queue.domain.rounds import Entry, Plan, entries_of, number_of, place_of, sequences_of, without
 
 
 class HeldEvents(Protocol):
@@ -19,14 +19,14 @@ class HeldEvents(Protocol):
         """Hold entries behind what is held of their sequences; return those that found theirs ended."""
 
 
-def hold_followers(recipient: str, lanes: Sequence[Lane], store: HeldEvents) -> list[Lane]:
-    """Hold events behind the held sequences of a recipient; return the lanes with the rest.
+def hold_followers(recipient: str, plan: Plan, store: HeldEvents) -> Plan:
+    """Hold events behind the held sequences of a recipient; return the plan of the rest.
 
     An event from before the first that is held has been dealt with, or is late anyway: it is not held
     up. A sequence that a redrive ends meanwhile has had all its earlier events accepted: what found it
-    ended stays in its lane and is sent.
+    ended stays in the plan and is sent.
     """
-    sequences = [sequence for lane in lanes for sequence in sequences_of(entries_of(lane))]
+    sequences = sequences_of(entries_of(plan))
     held_from = store.held_from(recipient, [sequence[0]["MessageGroupId"] for sequence in sequences])
     followers = [
         [entry for entry in sequence if number_of(entry) >= held_from[sequence[0]["MessageGroupId"]]]
@@ -35,4 +35,4 @@ def hold_followers(recipient: str, lanes: Sequence[Lane], store: HeldEvents) -> 
     ]
     too_late = {place_of(entry) for entry in store.hold_behind(recipient, filter(None, followers))}
     held = [entry for sequence in followers for entry in sequence if place_of(entry) not in too_late]
-    return [without(lane, held) for lane in lanes]
+    return without(plan, held)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mark_event_queue.domain.errors import SequenceClosedError
 from mark_event_queue.domain.held import HeldSequence, Recipient, notice_of
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 
 _EVENTS_PER_READ = 100
 

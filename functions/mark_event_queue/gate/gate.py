@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED
 from mark_event_queue.domain.holding import HeldEvents, hold_followers
-from mark_event_queue.domain.lanes import entries_of, plan, sequences_of
+from mark_event_queue.domain.rounds import entries_of, plan, sequences_of
 
 
 class HeldAtGate(HeldEvents, Protocol):
@@ -18,28 +18,28 @@ class HeldAtGate(HeldEvents, Protocol):
 def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool) -> dict[str, Any]:
     """Hold what the validator withheld, and the events that belong behind what is held at the gate.
 
-    `request` is `{lanes, withheld, counts}`, and so is the answer: the lanes that can go on, and what
-    was withheld of marks that have earlier events in them. Those earlier ones have to be delivered
+    `request` is `{plan, withheld, counts}`, and so is the answer: the plan of what can go on, and what
+    was withheld of marks that have earlier events in it. Those earlier ones have to be delivered
     first: if their followers were held now, they could be released before them. Unless marks are
     held, followers pass, and nothing has to wait for anything.
 
-    The answer's `held` is `{recipients}`, of whom anything is held, for lanes that go on. It is read anew:
+    The answer's `held` is `{recipients}`, of whom anything is held, for what goes on. It is read anew:
     a release may have parked a mark's earlier events since the batch asked, and ended the mark here.
     """
-    lanes, withheld, counts = request["lanes"], request["withheld"], request["counts"]
+    going, withheld, counts = request["plan"], request["withheld"], request["counts"]
     behind = 0
-    going: set[str] = set()
+    marks: set[str] = set()
     if hold_marks:
-        selected = hold_followers(GATE, lanes, store)
-        behind = sum(lane["parked"] for lane in selected)
-        left = [entry for lane in selected for entry in entries_of(lane)]
-        lanes, going = plan(left), {entry["MessageGroupId"] for entry in left}
-    holding = [entry for entry in withheld if entry["MessageGroupId"] not in going]
+        selected = hold_followers(GATE, going, store)
+        behind = selected["parked"]
+        left = entries_of(selected)
+        going, marks = plan(left), {entry["MessageGroupId"] for entry in left}
+    holding = [entry for entry in withheld if entry["MessageGroupId"] not in marks]
     if holding:
         store.hold(GATE, sequences_of(holding), QUARANTINED, CONTRACT_BROKEN)
     return {
-        "lanes": lanes,
-        "withheld": [entry for entry in withheld if entry["MessageGroupId"] in going],
-        "held": {"recipients": store.mentions() if lanes else []},
+        "plan": going,
+        "withheld": [entry for entry in withheld if entry["MessageGroupId"] in marks],
+        "held": {"recipients": store.mentions() if going["waves"] else []},
         "counts": counts | {"valid": counts["valid"] - behind, "behind": counts["behind"] + behind},
     }

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.history import Progress, Segment
-from mark_event_queue.domain.lanes import Entry, number_of, plan
 from mark_event_queue.domain.order import text_of
+from mark_event_queue.domain.rounds import Entry, number_of, plan
 from mark_event_queue.history.past import Past, Rules, past_of
 from mark_event_queue.history.ports import HeldEvents, Item, Pace, Queue, Stores
 
@@ -124,14 +124,13 @@ def _bring(
     stores.histories.remember(client, [(past.group_id, id_) for past in pasts for id_ in past.remembered])
     stores.histories.list_passed(client, [one for past in pasts for one in past.passed])
     sent = dict(in_hand)
-    for lane in plan([entry for past in pasts for entry in past.entries]):
-        for wave in lane["waves"]:
-            left = [entry for entry in wave if _place(entry) > sent.get(entry["MessageGroupId"], 0)]
-            if left and not sender.has_time():
-                return _NO_TIME, sent
-            error = _send(request["queueUrl"], left, sent, stores.queue, sender.pace) if left else ""
-            if error:
-                return error, sent
+    for wave in plan([entry for past in pasts for entry in past.entries])["waves"]:
+        left = [entry for entry in wave if _place(entry) > sent.get(entry["MessageGroupId"], 0)]
+        if left and not sender.has_time():
+            return _NO_TIME, sent
+        error = _send(request["queueUrl"], left, sent, stores.queue, sender.pace) if left else ""
+        if error:
+            return error, sent
     return "", sent
 
 

@@ -10,8 +10,8 @@ from mark_event_queue.domain.clients import BEGINNING, Subscription
 from mark_event_queue.domain.contract import Contract, Violation
 from mark_event_queue.domain.events import Event, convert, to_deduplication_id
 from mark_event_queue.domain.history import STREAM_KEEPS, Passed
-from mark_event_queue.domain.lanes import Entry
 from mark_event_queue.domain.order import Position, instant_of, position_of, text_of
+from mark_event_queue.domain.rounds import Entry
 
 Item = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mark_event_queue.domain.held import HeldSequence
 from mark_event_queue.domain.history import HistoryState, Passed, Progress, Segment
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 
 Item = dict[str, Any]
 

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client
-from mark_event_queue.domain.lanes import Lane
+from mark_event_queue.domain.rounds import Plan
 from mark_event_queue.parking.parking import park
 
 logger = Logger()
@@ -18,10 +18,11 @@ table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], _context: LambdaContext) -> Lane:
-    """Park what a wave could not deliver; answer with the lane that can go on."""
-    lane = park(event, table)
-    parked = lane["parked"] - event["lane"]["parked"]
-    logger.warning("parked", client=event["client"], events=parked, error=event["error"])
+def handler(event: dict[str, Any], _context: LambdaContext) -> Plan:
+    """Park what a round could not deliver; answer with the plan that can go on."""
+    plan = park(event, table)
+    parked = plan["parked"] - event["plan"]["parked"]
+    errors = sorted({*event["sent"]["errors"], *event["sent"]["resent"]["errors"]})
+    logger.warning("parked", client=event["client"], events=parked, errors=errors)
     count_for_client(metrics, "EventsParked", event["client"], parked)
-    return lane
+    return plan

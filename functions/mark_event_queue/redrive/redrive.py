@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError, SequenceClosedError
 from mark_event_queue.domain.held import HeldSequence
-from mark_event_queue.domain.lanes import WAVE_SIZE, Entry, number_of
+from mark_event_queue.domain.rounds import WAVE_SIZE, Entry, number_of
 from mark_event_queue.redrive.standing import OPEN, Standing
 
 # SQS API Reference, SendMessageBatch: 1 MiB together; the rest is for attributes and what carries them.

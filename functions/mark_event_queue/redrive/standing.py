@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.history import HistoryState, reason_to_hold
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 
 
 class Subscriptions(Protocol):

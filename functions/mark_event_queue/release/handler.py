@@ -17,8 +17,8 @@ from mark_event_queue.adapters.telemetry import tell_unserved
 from mark_event_queue.domain.batches import RELEASE, SPARE_SECONDS, Batch, input_of
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.events import Event
-from mark_event_queue.domain.lanes import Entry
 from mark_event_queue.domain.rejected import RejectedEvents
+from mark_event_queue.domain.rounds import Entry
 from mark_event_queue.release.release import release_lane, withheld_in
 
 # Left of an invocation when it takes no further batch: the wait for an execution, and so much more that what it
@@ -46,7 +46,7 @@ class Deliveries:
 
     def put_through(self, events: Sequence[Event]) -> list[Entry]:
         """Have a batch judged and delivered; return what was withheld of it."""
-        given = input_of(Batch(tuple(events)), self._clients, datetime.now(UTC), RELEASE)
+        given = input_of(Batch(tuple(events)), self._clients, datetime.now(UTC), RELEASE, table.mentions())
         return withheld_in(executions.run(f"release-{uuid4()}", given))
 
 

@@ -14,7 +14,7 @@ from mark_event_queue.domain.errors import (
 )
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, is_late, mark_of
-from mark_event_queue.domain.lanes import Entry, number_of, place_of
+from mark_event_queue.domain.rounds import Entry, number_of, place_of
 
 _EVENTS_PER_READ = 20
 

@@ -11,7 +11,7 @@ from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client, tell_unserved
-from mark_event_queue.domain.lanes import Lane
+from mark_event_queue.domain.rounds import Plan
 from mark_event_queue.selection.selection import select
 
 # A client that has been resumed, or has changed its filter, should not wait for a minute.
@@ -28,10 +28,10 @@ histories = HistoriesTable(required("PARKED_EVENTS_TABLE"))
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[Lane]]:
-    """Hold what waits for a client; answer with the lanes of those events to send."""
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Plan]:
+    """Hold what waits for a client; answer with the plan of those events to send."""
     selected = select(event, clients, table, histories, datetime.now(UTC))
-    held = sum(lane["parked"] for lane in selected.lanes)
+    held = selected.plan["parked"]
     count_for_client(metrics, "EventsHeldBehind", event["client"], held)
     count_for_client(metrics, "EventsFiltered", event["client"], selected.filtered)
-    return {"lanes": selected.lanes}
+    return {"plan": selected.plan}

@@ -1,4 +1,4 @@
-"""What the selection does with a client's lanes, apart from storing."""
+"""What the selection does with a client's plan, apart from storing."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.held import PAUSED, notice_of
 from mark_event_queue.domain.history import HistoryState, reason_to_hold
 from mark_event_queue.domain.holding import HeldEvents, hold_followers
-from mark_event_queue.domain.lanes import Entry, Lane, entries_of, sequences_of, without
+from mark_event_queue.domain.rounds import Entry, Plan, entries_of, sequences_of, without
 
 
 class HeldWhile(HeldEvents, Protocol):
@@ -41,9 +41,9 @@ class Subscriptions(Protocol):
 
 
 class Selected(NamedTuple):
-    """The lanes of what goes to a client, and how many events it gets no more, or does not want."""
+    """The plan of what goes to a client, and how many events it gets no more, or does not want."""
 
-    lanes: list[Lane]
+    plan: Plan
     filtered: int = 0
     had: int = 0
 
@@ -53,31 +53,31 @@ def select(
 ) -> Selected:
     """Decide what goes to a client now; hold what waits.
 
-    `request` is `{client, lanes}`. What history brought is left out, and what the client's filter does not let
+    `request` is `{client, plan}`. What history brought is left out, and what the client's filter does not let
     pass. While the client is paused, or its history under way, all the rest is held; otherwise what belongs behind
     held events is held behind them. A client that has unsubscribed meanwhile gets nothing.
     """
-    name, lanes = request["client"], request["lanes"]
+    name, plan = request["client"], request["plan"]
     # Whoever gave the batch may have read the registrations after this function did: only a fresh look tells who left.
     subscription = subscriptions.subscription(name) or subscriptions.subscription(name, fresh=True)
     if subscription is None:
-        return Selected([without(lane, entries_of(lane)) for lane in lanes])
+        return Selected(without(plan, entries_of(plan)))
     history = histories.state(name)
-    had = _brought(name, lanes, histories) if history.may_come_again(now) else []
-    unwanted = [entry for entry in _entries(lanes) if entry not in had and not _wants(subscription, entry)]
-    lanes = [_left_out(lane, [*had, *unwanted]) for lane in lanes]
-    counts = {"filtered": len(unwanted), "had": len(had)}
+    had = _brought(name, plan, histories) if history.may_come_again(now) else []
+    unwanted = [entry for entry in entries_of(plan) if entry not in had and not _wants(subscription, entry)]
+    plan = _left_out(plan, [*had, *unwanted])
+    left, counts = entries_of(plan), {"filtered": len(unwanted), "had": len(had)}
     reason = reason_to_hold(subscription, history)
 
     def still() -> bool:
         now_said = subscriptions.subscription(name, fresh=reason == PAUSED)
         return bool(now_said and reason_to_hold(now_said, histories.state(name)))
 
-    if reason and store.hold_while(name, sequences_of(_entries(lanes)), reason, still):
-        return Selected([without(lane, entries_of(lane)) for lane in lanes], **counts)
+    if reason and left and store.hold_while(name, sequences_of(left), reason, still):
+        return Selected(without(plan, left), **counts)
     if subscription.history and not reason and not history.may_come_again(now):
         histories.settle(name, history)
-    return Selected(hold_followers(name, lanes, store), **counts)
+    return Selected(hold_followers(name, plan, store) if left else plan, **counts)
 
 
 def _wants(subscription: Subscription, entry: Entry) -> bool:
@@ -87,16 +87,12 @@ def _wants(subscription: Subscription, entry: Entry) -> bool:
     return subscription.filter is None or subscription.filter.passes(entry["MessageBody"])
 
 
-def _brought(name: str, lanes: Iterable[Lane], histories: Histories) -> list[Entry]:
-    entries = _entries(lanes)
+def _brought(name: str, plan: Plan, histories: Histories) -> list[Entry]:
+    entries = entries_of(plan)
     ids = histories.brought(name, entries)
     return [entry for entry in entries if entry["MessageDeduplicationId"] in ids]
 
 
-def _entries(lanes: Iterable[Lane]) -> list[Entry]:
-    return [entry for lane in lanes for entry in entries_of(lane)]
-
-
-def _left_out(lane: Lane, entries: Collection[Entry]) -> Lane:
-    """Return the lane without entries that are for nobody to wait for: they do not count as parked."""
-    return without(lane, entries) | {"parked": lane["parked"]}
+def _left_out(plan: Plan, entries: Collection[Entry]) -> Plan:
+    """Return the plan without entries that are for nobody to wait for: they do not count as parked."""
+    return without(plan, entries) | {"parked": plan["parked"]}

@@ -9,9 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.settings import one_of, required
 from mark_event_queue.domain.contract import load
-from mark_event_queue.domain.held import violations_of
 from mark_event_queue.domain.rejected import RejectedEvents
-from mark_event_queue.validator.validation import validate
+from mark_event_queue.validator.validation import summary, validate
 
 logger = Logger()
 metrics = Metrics()
@@ -22,9 +21,9 @@ rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Validate the batch of an execution's input; answer with its lanes and what is withheld."""
+    """Validate the batch of an execution's input; answer with the plan of what goes on and what is withheld."""
     answer = validate(event["batch"], event["clients"], contract, rejected_events.hold_marks)
-    for entry in answer["withheld"]:
-        logger.warning("withheld", event_id=entry["MessageDeduplicationId"], violations=violations_of(entry))
+    for told in summary(answer["withheld"]):
+        logger.warning("withheld", **told)
     metrics.add_metric("EventsRejected", MetricUnit.Count, answer["counts"]["rejected"])
     return answer

@@ -1,12 +1,16 @@
-"""What the validator makes of a batch: the lanes of what may go on, and what has to be withheld."""
+"""What the validator makes of a batch: the plan of what may go on, and what has to be withheld."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.contract import Contract, Violation
-from mark_event_queue.domain.lanes import Entry, entry_of, plan
+from mark_event_queue.domain.held import violations_of
+from mark_event_queue.domain.rounds import Entry, entry_of, plan
+
+_TOLD = 10
 
 
 def validate(
@@ -15,12 +19,12 @@ def validate(
     contract: Contract,
     hold_marks: bool,
 ) -> dict[str, Any]:
-    """Return `{lanes, withheld, counts, forgotten}` for a batch, `{events}`, or `{events, forgotten}` with no events.
+    """Return `{plan, withheld, counts, forgotten, held}` for a batch, `{events, held}`, or `{events, forgotten, held}`.
 
     Withheld are the events that break the contract, each with its violations, and, where marks are
     held, what follows one in its mark. Of the violations of an event all are told, unless that leaves
-    the states of the execution no room beside the clients; then the first. Of marks to forget the lanes
-    carry the notices.
+    the states of the execution no room beside the clients; then the first. Of marks to forget the plan has
+    the notices. Of whom anything is held goes on as it came.
     """
     forgotten = batch.get("forgotten", [])
     going: list[Entry] = [entry_of(one) for one in forgotten if one["tells"]]
@@ -36,7 +40,7 @@ def validate(
             stuck.add(event["groupId"])
     rejected = sum(1 for _, violations in withheld if violations)
     answer = {
-        "lanes": plan(going),
+        "plan": plan(going),
         "withheld": [_withheld(event, violations) for event, violations in withheld],
         "counts": {
             "valid": len(batch["events"]) - len(withheld),
@@ -44,10 +48,20 @@ def validate(
             "behind": len(withheld) - rejected,
         },
         "forgotten": [{"groupId": one["groupId"], "createTimes": one["createTimes"]} for one in forgotten],
+        "held": batch["held"],
     }
     if rejected and len(json.dumps(answer)) > budget(clients):
         answer["withheld"] = [_withheld(event, violations[:1]) for event, violations in withheld]
     return answer
+
+
+def summary(withheld: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return what a log says of withheld events: one line at most, with the commonest violations and the first ids."""
+    if not withheld:
+        return []
+    violations = Counter(map(violations_of, withheld)).most_common(_TOLD)
+    ids = [entry["MessageDeduplicationId"] for entry in withheld[:_TOLD]]
+    return [{"events": len(withheld), "violations": dict(violations), "first_event_ids": ids}]
 
 
 def _judge(event: Mapping[str, str], contract: Contract) -> list[Violation]:
