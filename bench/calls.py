@@ -6,15 +6,16 @@ from typing import NamedTuple
 from bench.chain import longest_chain
 from bench.events import items
 from bench.rig import Calls, Rig
-from mark_event_queue.domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.rounds import WAVE_SIZE
 
 BATCH = 100
+MANY = 1_000  # an invocation of several batches
 CLIENTS = (1, 3, 10)
 MARKS = (100, 10, 1)
 
 
 class Counted(NamedTuple):
-    """The calls that one batch took."""
+    """The calls that one invocation took, and the longest chain of an execution of it."""
 
     events: int
     marks: int
@@ -48,19 +49,20 @@ def of_the_original(events: int, clients: int) -> int:
 
 
 def count(rig: Rig) -> Iterator[Counted]:
-    """Send one batch of each make through the table, and count."""
+    """Send the events of one invocation of each make through the table, and count."""
     for clients in CLIENTS:
         rig.have_clients(clients)
         rig.deliver_at_once(items(1, 1))  # a cold start, and reading the registrations, which happens once a minute
         yield _counted(rig, 1, 1, clients)
         for marks in MARKS:
             yield _counted(rig, BATCH, marks, clients)
+        yield _counted(rig, MANY, MANY, clients)
 
 
 def _counted(rig: Rig, events: int, marks: int, clients: int) -> Counted:
     rig.take_calls()
     rig.take_histories()
     rig.deliver_at_once(items(events, marks))
-    (history,) = rig.take_histories()
+    chain = max(map(longest_chain, rig.take_histories()))
     counted = rig.take_calls()
-    return Counted(events, marks, clients, counted, longest_chain(history), counted.seconds_of("Converter"))
+    return Counted(events, marks, clients, counted, chain, counted.seconds_of("Converter"))

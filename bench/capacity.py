@@ -1,7 +1,8 @@
 """`make capacity`: how many events a second the design bears, and where the next limit lies, from quotas and durations.
 
-A shard's batches run one after another, so a shard carries what a batch holds by the time that it takes. That time
-is taken to be `per_batch + events x per_event`, from two durations of a run of the benchmark, or as given.
+A shard's invocations run one after another, so a shard carries what an invocation holds by the time that it takes: its
+executions run side by side, as many as there are tracks. That time is taken to be `per_batch + events x per_event`, and
+`per_batch` once more for every further turn of a track, from durations of a run of the benchmark, or as given.
 """
 
 import argparse
@@ -17,29 +18,32 @@ from bench.end_to_end import CLIENTS
 from bench.events import EVENT_BYTES
 from bench.report import table
 from bench.results import load
-from mark_event_queue.domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.rounds import WAVE_SIZE
 
 RATES = (10, 1_000, 100_000)
 REGIONS = ("london", "virginia")
-CHAIN = 4  # calls that wait for one another in an execution: make bench, calls; tests/e2e/test_pipeline.py
-CPU_SECONDS = 0.00012  # per event, of converter, validator and their runtime: make bench, work per event
+CHAIN = 3  # calls that wait for one another in an execution: make bench, calls; tests/e2e/test_pipeline.py
+BATCH_SIZE, TRACKS = 1_000, 8  # the template's BatchSize and Tracks
+EXECUTION = 140  # events of 1 KB that an execution carries: make bench, growth
+CPU_SECONDS = 0.00006  # per event, of the converter and its runtime: make bench, work per event
 MEMORY_MB = 512  # of the functions; Lambda gives a whole CPU for 1,769 MB (Lambda Developer Guide, memory)
 _MEMORY_MB_OF_A_CPU = 1769
 _WRITE_UNIT = 1024
 _REGISTRATIONS_SECONDS = 60
+WINDOW_SECONDS = 1  # the template's MaximumBatchingWindowInSeconds
 
 
 class Durations(NamedTuple):
-    """Seconds of a batch and of each event in it, the converter's wait for the execution included; of the validator."""
+    """Seconds of an invocation and of each event in it, the wait for executions included; of the validator."""
 
     per_batch: float
     per_event: float
     validator: float
     per_event_of_one_mark: float
 
-    def batch(self, events: float) -> float:
-        """Return how long a batch of so many events takes."""
-        return self.per_batch + events * self.per_event
+    def invocation(self, events: float) -> float:
+        """Return how long an invocation with so many events takes."""
+        return self.per_batch * math.ceil(_executions(events) / TRACKS) + events * self.per_event
 
 
 class Limit(NamedTuple):
@@ -61,7 +65,8 @@ class Capacity(NamedTuple):
 
     rate: float
     shards: int
-    events_per_batch: float
+    events: float
+    """Of an invocation."""
     executions: float
     limits: list[Limit]
 
@@ -77,24 +82,31 @@ def load_quotas() -> dict[str, dict[str, Any]]:
     return quotas
 
 
-def shard_rate(durations: Durations, event_bytes: int, quotas: Mapping[str, Mapping[str, Any]]) -> float:
-    """Return the events per second of one shard: what it can take in, or less, what it can be relieved of."""
-    taken_in: float = quotas["partition_write_units"]["value"] / math.ceil(event_bytes / _WRITE_UNIT)
-    return min(taken_in, BATCH / durations.batch(BATCH))
+def shard_rate(durations: Durations) -> float:
+    """Return how many events a second a shard is relieved of when there are always more: its full invocations."""
+    return BATCH_SIZE / durations.invocation(BATCH_SIZE)
+
+
+def taken_in(event_bytes: int, quotas: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return how many events a second a partition takes in, and so its shard."""
+    units: float = quotas["partition_write_units"]["value"]
+    return units / math.ceil(event_bytes / _WRITE_UNIT)
 
 
 def capacity(
     rate: float, durations: Durations, event_bytes: int, region: str, quotas: Mapping[str, Mapping[str, Any]]
 ) -> Capacity:
     """Return what so many events a second of evenly used marks ask for, with no more shards than they need."""
-    shards = math.ceil(rate / shard_rate(durations, event_bytes, quotas))
-    events = _events_per_batch(rate / shards, durations, quotas["polls"]["value"])
-    executions = rate / events
+    shards = math.ceil(rate / min(shard_rate(durations), taken_in(event_bytes, quotas)))
+    events = _events_per_invocation(rate / shards, durations)
+    invocations = rate / events
+    executions = invocations * _executions(events)
 
     def limit(name: str, quota: str, used: float) -> Limit:
         return Limit(name, used, quotas[quota]["value"], quotas[quota]["adjustable"])
 
-    converters, validators = min(shards, executions * durations.batch(events)), executions * durations.validator
+    converters = min(shards, invocations * durations.invocation(events))
+    validators = executions * durations.validator
     return Capacity(
         rate,
         shards,
@@ -106,19 +118,23 @@ def capacity(
             limit("table", "table_write_units", rate * math.ceil(event_bytes / _WRITE_UNIT)),
             limit("Lambda", "lambda_concurrency", converters + validators),
             limit("starts", "express_starts", executions),
-            limit("SQS queue", f"sqs_calls_{region}", executions * math.ceil(events / WAVE_SIZE)),
-            limit("reads of what is held", "partition_read_units", executions),
+            limit("SQS queue", f"sqs_calls_{region}", rate / min(events, WAVE_SIZE)),
+            limit("reads of what is held", "partition_read_units", invocations),
             limit("SSM", "parameter_reads", shards / _REGISTRATIONS_SECONDS),
         ],
     )
 
 
-def _events_per_batch(shard_events: float, durations: Durations, polls: float) -> float:
-    """Return what comes together while the batch before runs, or between two polls; a batch is never empty."""
-    between_polls = shard_events / polls
-    left_for_events = 1 - shard_events * durations.per_event
-    while_running = shard_events * durations.per_batch / left_for_events if left_for_events > 0 else BATCH
-    return min(BATCH, max(1.0, between_polls, while_running))
+def _executions(events: float) -> int:
+    return max(1, math.ceil(events / EXECUTION))
+
+
+def _events_per_invocation(shard_events: float, durations: Durations) -> float:
+    """Return what comes together in the window, or while the invocation before runs if that takes longer."""
+    events = min(BATCH_SIZE, max(1.0, shard_events * WINDOW_SECONDS))
+    while events < BATCH_SIZE and shard_events * durations.invocation(events) > events:
+        events = min(BATCH_SIZE, shard_events * durations.invocation(events) + 1)
+    return events
 
 
 def of_engine(results: Mapping[str, Any]) -> Durations:
@@ -139,36 +155,36 @@ def of_engine(results: Mapping[str, Any]) -> Durations:
 
 
 def of_calls(call_seconds: float) -> Durations:
-    """Return the durations if every call took so long: a batch is a chain of them, however many events it has.
+    """Return the durations if every call took so long: an invocation is a chain of them, however many events it has.
 
-    Before the chain of the execution there is its start. An event of a mark waits for the one before
-    it, at the fan-out queue and at the client's.
+    Before the chain of the execution there are the read of whom anything is held, and the start. An event of a mark
+    waits for the one before it, at the fan-out queue and at the client's.
     """
     work = CPU_SECONDS * _MEMORY_MB_OF_A_CPU / MEMORY_MB
-    return Durations((1 + CHAIN) * call_seconds, work, call_seconds, 2 * call_seconds)
+    return Durations((2 + CHAIN) * call_seconds, work, call_seconds, 2 * call_seconds)
 
 
 def show(durations: Durations, quotas: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the table."""
-    shard = shard_rate(durations, EVENT_BYTES, quotas)
     found = [(region, capacity(rate, durations, EVENT_BYTES, region, quotas)) for region in REGIONS for rate in RATES]
     limits = [limit.name for limit in found[0][1].limits]
     table(
-        f"{durations.per_batch * 1000:.0f} ms per batch and {durations.per_event * 1000:.2f} ms per event in it",
-        ("region", "events / s", "shards", "per batch", "executions / s", *limits, "next limit"),
+        f"{durations.per_batch * 1000:.0f} ms per invocation and {durations.per_event * 1000:.2f} ms per event in it",
+        ("region", "events / s", "shards", "per invocation", "executions / s", *limits, "next limit"),
         [
             (
                 region,
                 f"{one.rate:,}",
                 one.shards,
-                f"{one.events_per_batch:.1f}",
+                f"{one.events:.1f}",
                 f"{one.executions:,.0f}",
                 *(f"{limit.share:.1%}" for limit in one.limits),
                 one.next_limit.name,
             )
             for region, one in found
         ],
-        f"A shard carries {shard:,.0f} events a second, a mark {1 / durations.per_event_of_one_mark:,.0f}"
+        f"A shard carries {shard_rate(durations):,.0f} events a second, of which its partition takes in"
+        f" {taken_in(EVENT_BYTES, quotas):,.0f}; a mark {1 / durations.per_event_of_one_mark:,.0f}"
         f" (SQS allows {quotas['sqs_calls_group']['value']} of one group).",
         *_beyond(found),
     )
@@ -198,10 +214,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     quotas = load_quotas()
     engine = Durations(*asked.engine) if asked.engine else of_engine(load())
-    print(f"Batches of at most {BATCH} events of {EVENT_BYTES} bytes and as many marks, {CLIENTS} clients.")
+    print(
+        f"Invocations of at most {BATCH_SIZE} events of {EVENT_BYTES} bytes and as many marks, {CLIENTS} clients:"
+        f"\nat most {EXECUTION} events to an execution, {TRACKS} tracks, a window of {WINDOW_SECONDS} s."
+    )
     print(f"\nBy the local engine, where every call costs CPU of one process: --engine {' '.join(map(_short, engine))}")
     show(engine, quotas)
-    print(f"\nBy the chain, {CHAIN} calls behind the start, if a call takes so long: --call {asked.call:g}")
+    print(
+        f"\nBy the chain, a read, a start and {CHAIN} calls behind it, if a call takes so long: --call {asked.call:g}"
+    )
     show(of_calls(asked.call), quotas)
     return 0
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bench import history
+from bench.calls import BATCH
 from bench.end_to_end import CLIENTS
 from bench.prices import Prices, load_prices
 from bench.report import table
 from bench.results import load
-from mark_event_queue.domain.lanes import WAVE_SIZE
+from mark_event_queue.domain.rounds import WAVE_SIZE
 
 _MILLION = 1_000_000
 _GIGABYTE = 1024**3
@@ -26,6 +27,13 @@ _MEMORY_GB = 0.5
 _EXPRESS_STEP_SECONDS = 0.1
 _EXPRESS_CHUNK_MB = 64
 _EXPRESS_BASE_MB = 50
+_MOST_WITHOUT_LOGS, _MOST_WITH_LOGS = 0.28, 0.60
+RATES = (0.1, 1, 10, 100)
+WINDOWS = (0, 1, 5, 30)
+_POLL_SECONDS = 0.25
+_SECONDS_OF_A_MONTH = 30 * 24 * 3600
+TRACED = 0.05
+"""The share of batches that are traced: the template's `TraceRate`."""
 
 Lines = dict[str, float]
 
@@ -33,7 +41,7 @@ Lines = dict[str, float]
 class Batch(NamedTuple):
     """What one batch took, as it was counted and measured."""
 
-    events: int
+    events: float
     event_bytes: int
     calls_of_sqs: int
     reads: int
@@ -57,10 +65,9 @@ def this_design(batch: Batch, prices: Prices) -> Lines:
         "Step Functions, duration": prices.of("express_gb_hour", express_gb_hours(batch) * batches),
         "SQS": prices.of("sqs_fifo_request", batch.calls_of_sqs * _requests_per_call(batch) * batches),
         "DynamoDB": prices.of("dynamodb_read_unit", batch.reads * batches),
-        # X-Ray's default takes the first request of every second, and a twentieth of the others.
-        "traces, a batch a second": prices.of("xray_trace", batches),
+        "traces": prices.of("xray_trace", batches * TRACED),
         "logs of functions": _logs(batch.function_log_bytes * batches, prices),
-        "logs of executions": _logs(batch.execution_log_bytes * batches, prices),
+        "logs of executions": _logs(batch.execution_log_bytes * batches, prices, "logs_infrequent_gb"),
     }
 
 
@@ -122,21 +129,73 @@ def main() -> int:
     results, prices = load(), load_prices()
     prices.print()
     print(f"\nMeasured {results['date']} on {results['machine']}; durations are those of the local engine.")
-    for events, kind in ((100, "in batches of 100, a busy stream"), (1, "one to a batch, a quiet stream")):
+    for events, kind in ((BATCH, f"in batches of {BATCH}, a busy stream"), (1, "one to a batch, a quiet stream")):
         batch = batch_of(results, events)
-        with_data = _logs(batch.execution_log_bytes_with_data * _MILLION / events, prices)
+        with_data = _logs(batch.execution_log_bytes_with_data * _MILLION / events, prices, "logs_infrequent_gb")
         _print(
             f"USD per million events of {batch.event_bytes} bytes, {CLIENTS} clients, {kind}", batch, results, prices
         )
         print(f"  With LogExecutionData=true the logs of executions are {with_data:,.2f} instead;")
-        print("  with ExecutionLogLevel=ERROR executions that succeed log nothing.")
+        print("  with ExecutionLogClass=STANDARD they cost twice as much; with ExecutionLogLevel=ERROR executions that")
+        print("  succeed log nothing.")
     print(
         "\n  SNS FIFO and Pipes are reckoned, not measured, and lack what has no price: contract, parking, order after"
         "\n  failures. A shard has two readers, so two pipes at most. Durations are single ones of the local engine."
         "\n  Per month, whatever the events: a dozen custom metrics and the alarms, some dollars."
     )
+    show_windows(batch_of(results, 1), batch_of(results, 100), prices)
     history.show(prices)
     return 0
+
+
+def show_windows(one: Batch, full: Batch, prices: Prices) -> None:
+    """Print what batching windows give: how many events a batch has, and what they cost, at some rates of a shard."""
+    rows = []
+    for rate in RATES:
+        for window in WINDOWS:
+            events = events_together(rate, window)
+            dollars = sum(this_design(of_size(events, one, full), prices).values())
+            month = dollars * rate * _SECONDS_OF_A_MONTH / _MILLION
+            rows.append((f"{rate:g}", window, f"{events:.1f}", f"{dollars:.2f}", f"{month:.2f}"))
+    table(
+        f"What MaximumBatchingWindowInSeconds gives, {CLIENTS} clients, with all logs",
+        ("events / s of a shard", "window, s", "events of a batch", "USD per million", "USD a month"),
+        rows,
+        "An event comes later by the window, at most. The first event that comes opens it; without one, Lambda polls",
+        "four times a second. Between a batch of one event and of a hundred the figures are drawn out straight.",
+    )
+
+
+def events_together(rate: float, window: float) -> float:
+    """Return how many events an invocation gets: the first, and what comes in the window, or between two polls."""
+    return 1 + rate * max(window, _POLL_SECONDS)
+
+
+def of_size(events: float, one: Batch, full: Batch) -> Batch:
+    """Return a batch of so many events, between one of a single event and a full one; of more events, the full one."""
+    if events >= full.events:
+        return full
+    waves = math.ceil(events / WAVE_SIZE)
+    by_waves = (waves - 1) / (math.ceil(full.events / WAVE_SIZE) - 1)
+    by_events = (events - 1) / (full.events - 1)
+
+    def between(name: str, share: float) -> Any:
+        first, last = getattr(one, name), getattr(full, name)
+        return first + (last - first) * share
+
+    return Batch(
+        events,
+        full.event_bytes,
+        waves * (CLIENTS + 1),
+        one.reads,
+        between("converter_seconds", by_events),
+        between("validator_seconds", by_events),
+        between("execution_seconds", by_waves),
+        between("bytes_through_states", by_events),
+        between("function_log_bytes", by_events),
+        between("execution_log_bytes", by_waves),
+        between("execution_log_bytes_with_data", by_events),
+    )
 
 
 def batch_of(results: Mapping[str, Any], events: int) -> Batch:
@@ -169,7 +228,7 @@ def _print(title: str, batch: Batch, results: Mapping[str, Any], prices: Prices)
         "original": original(seconds, sends, measured["log_bytes_per_event"], prices),
         "SNS FIFO": sns_fifo(batch, prices, sends_billed=False),
         "SNS, sends billed": sns_fifo(batch, prices, sends_billed=True),
-        "Pipes, by event": pipes(batch, prices, batch.events),
+        "Pipes, by event": pipes(batch, prices, math.ceil(batch.events)),
         "Pipes, by 64 KB": pipes(batch, prices, chunks),
     }
     names = list(dict.fromkeys(name for lines in columns.values() for name in lines))
@@ -183,7 +242,18 @@ def _print(title: str, batch: Batch, results: Mapping[str, Any], prices: Prices)
         ("without logs", *(f"{usd:.2f}" for usd in without.values())),
     )
     rows.append(("with logs", *(f"{sum(lines.values()):.2f}" for lines in columns.values())))
-    table(title, ("", *columns), rows)
+    table(title, ("", *columns), rows, *_aims(batch, without["this design"], sum(columns["this design"].values())))
+
+
+def _aims(batch: Batch, without: float, total: float) -> list[str]:
+    """Return what was aimed at, for a batch for which anything was."""
+    if batch.events != BATCH:
+        return []
+    judged = (("without logs", without, _MOST_WITHOUT_LOGS), ("with logs", total, _MOST_WITH_LOGS))
+    return [
+        f"aim, {name}: ≤ {most:.2f}, reckoned {usd:.3f}{'' if usd <= most else ', MISSED'}"
+        for name, usd, most in judged
+    ]
 
 
 def _requests_per_call(batch: Batch) -> int:
@@ -191,8 +261,8 @@ def _requests_per_call(batch: Batch) -> int:
     return math.ceil(min(batch.events, WAVE_SIZE) * batch.event_bytes / _CHUNK)
 
 
-def _logs(size: float, prices: Prices) -> float:
-    return prices.of("logs_gb", size / _GIGABYTE)
+def _logs(size: float, prices: Prices, of_class: str = "logs_gb") -> float:
+    return prices.of(of_class, size / _GIGABYTE)
 
 
 def _only(found: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:

@@ -65,19 +65,22 @@ def write_down_state_sizes() -> None:
 
     def observed(kind: str, execute: Any) -> Any:
         def observe(definition: Any, state_input: Any, *rest: Any) -> Any:
+            name = rest[-1]["State"]["Name"]
             output, successor = execute(definition, state_input, *rest)
             if STATES.exists():
                 texts = _text(state_input), _text(output)
                 sizes = [len(text.encode()) for text in texts]
                 escapes = sum(text.count(character) for text in texts for character in '"\\')
-                _append(STATES, {"kind": kind, "input": sizes[0], "output": sizes[1], "escapes": escapes})
+                place = {"kind": kind, "name": name}
+                _append(STATES, place | {"input": sizes[0], "output": sizes[1], "escapes": escapes})
             return output, successor
 
         return observe
 
     def iterate(*arguments: Any) -> Any:
         if STATES.exists():
-            _append(STATES, {"kind": "Iteration", "input": 0, "output": 0, "escapes": 0})
+            of_map = arguments[-1]["State"]["Name"]
+            _append(STATES, {"kind": "Iteration", "name": of_map, "input": 0, "output": 0, "escapes": 0})
         return run_iteration(*arguments)
 
     for kind in ("Pass", "Task", "Choice", "Map"):

@@ -15,7 +15,7 @@ from bench.report import table
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.history import HistoryState, Passed, Progress, Segment
-from mark_event_queue.domain.lanes import Entry
+from mark_event_queue.domain.rounds import Entry
 from mark_event_queue.history.bringing import Sender, read_segment
 from mark_event_queue.history.pace import Pace
 from mark_event_queue.history.past import Rules

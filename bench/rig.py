@@ -48,6 +48,7 @@ class StateSize(NamedTuple):
     """A state, or an iteration of a Map, that an execution went through: its bytes, and what of them JSON escapes."""
 
     kind: str
+    name: str
     input: int
     output: int
     escapes: int

@@ -4,22 +4,46 @@ It cannot prove that AWS charges, limits and logs as the tables and the document
 """
 
 import json
-import math
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from bench import cold_start, history
-from bench.calls import BATCH, floor
-from bench.capacity import Durations, capacity, load_quotas, main, of_calls, of_engine, shard_rate
+from bench.calls import floor
+from bench.capacity import (
+    BATCH_SIZE,
+    EXECUTION,
+    TRACKS,
+    WINDOW_SECONDS,
+    Durations,
+    capacity,
+    load_quotas,
+    main,
+    of_calls,
+    of_engine,
+    shard_rate,
+    taken_in,
+)
 from bench.chain import longest_chain
-from bench.cost import Batch, batch_of, express_gb_hours, original, pipes, sns_fifo, this_design
+from bench.cost import (
+    TRACED,
+    Batch,
+    batch_of,
+    events_together,
+    express_gb_hours,
+    of_size,
+    original,
+    pipes,
+    sns_fifo,
+    this_design,
+)
 from bench.events import items, records
-from bench.logs import execution_bytes
+from bench.logs import MACHINE, execution_bytes, execution_events
 from bench.prices import Prices, load_prices
 from bench.report import targets
 from bench.rig import Calls, StateSize
+from local.stack import STACK
 from mark_event_queue.domain.batches import LIVE, input_of, pack
 from mark_event_queue.domain.contract import load
 from mark_event_queue.validator.validation import validate
@@ -87,8 +111,8 @@ def test_the_floor_is_ten_to_a_call(events, clients, calls):
 def test_events_are_valid_and_of_the_size_asked_for(size):
     """What is measured is what the contract allows, and as large as the table says."""
     (batch,) = pack(records(3, 2, size), 10**9)
-    given = json.loads(input_of(batch, [], NOW, LIVE))["batch"]["events"]
-    answer = validate({"events": given}, [], load(SCHEMAS), hold_marks=True)
+    given = json.loads(input_of(batch, [], NOW, LIVE))["batch"]
+    answer = validate(given, [], load(SCHEMAS), hold_marks=True)
     assert answer["counts"] == {"valid": 3, "rejected": 0, "behind": 0}
     assert [abs(len(event.body) - size) <= 4 for event in batch.events] == [True] * 3
 
@@ -110,7 +134,7 @@ def test_every_line_of_this_design_is_its_quantity():
             "Step Functions, duration": 0.3 / 3600 * 64 / 1024 * 10_000,
             "SQS": 400_000,
             "DynamoDB": 10_000,
-            "traces, a batch a second": 10_000,
+            "traces": 0.05 * 10_000,
             "logs of functions": 1000 * 10_000 / 2**30,
             "logs of executions": 10_000 / 2**10,
         }
@@ -152,28 +176,71 @@ def test_every_price_and_quota_says_where_and_when_it_was_found():
     assert all(one["region"] and one["date"] for one in load_prices().by_name.values())
 
 
+_STATES = [
+    StateSize("Pass", "Next", 10, 20, 5),
+    StateSize("Task", "Send Wave", 100, 200, 0),
+    StateSize("Iteration", "Send Round", 0, 0, 0),
+]
+
+
 def test_an_execution_logs_its_states_and_if_asked_their_data():
-    """Without data it is so many events of one length; with data, a task's twice and an iteration's not at all."""
-    states = [StateSize("Pass", 10, 20, 5), StateSize("Task", 100, 200, 0), StateSize("Iteration", 0, 0, 0)]
-    without = execution_bytes(states, with_data=False)
-    assert without == execution_bytes([], with_data=False) / 2 * (2 + 2 + 5 + 2)
-    assert execution_bytes(states, with_data=True) - without == 30 + 5 + 2 * 300
+    """So many events for each kind of state; with data, a task's twice, an iteration's not at all."""
+    assert execution_events([]) == 2
+    assert execution_events(_STATES) == 2 + 2 + 5 + 2
+    without = execution_bytes(_STATES, with_data=False)
+    assert execution_bytes(_STATES, with_data=True) - without == 30 + 5 + 2 * 300
+    longer = [state._replace(name=f"{state.name}!") for state in _STATES]
+    # An event that is only about the call does not name the state: three of a task's five.
+    assert execution_bytes(longer, with_data=False) - without == 2 + 2 + 2
 
 
-def test_a_shard_carries_what_a_batch_holds_by_its_time_at_most_what_a_partition_takes():
-    """100 events in 0.2 s are 500 a second; in 0.05 s more than the 1,000 that a partition can take in."""
+def test_the_log_that_is_reckoned_names_the_machine_as_the_template_does():
+    """Every event of the log carries the name: a longer one is a dearer log."""
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    assert f"Name: !Sub ${{AWS::StackName}}{MACHINE.removeprefix(STACK)}" in template
+
+
+def test_a_window_gathers_what_comes_in_it():
+    """The first event opens it; where there is none, Lambda polls four times a second."""
+    assert events_together(10, 5) == 51
+    assert events_together(8, 0) == 3
+
+
+def test_a_batch_between_two_is_drawn_out_between_them():
+    """At its ends it is what was measured; in between calls and logs grow by waves, the rest by events."""
+    one = FULL._replace(events=1, calls_of_sqs=4, converter_seconds=0.0, execution_log_bytes=0)
+    assert of_size(1, one, FULL) == one._replace(bytes_through_states=one.bytes_through_states)
+    assert of_size(250, one, FULL) == FULL
+    half = of_size(50.5, one, FULL)
+    assert half.calls_of_sqs == 6 * 4
+    assert half.converter_seconds == pytest.approx(FULL.converter_seconds / 2)
+    assert half.execution_log_bytes == pytest.approx(FULL.execution_log_bytes * 5 / 9)
+
+
+def test_the_share_of_batches_that_are_traced_is_the_template_s():
+    """The cost reckons with the default of TraceRate."""
+    parameter = (ROOT / "template.yaml").read_text("utf-8").partition("  TraceRate:")[2]
+    assert f"Default: {TRACED}" in parameter.split("Description")[0]
+
+
+def test_a_shard_carries_what_its_tracks_bring_in_one_turn_or_in_several():
+    """A thousand events are eight executions: one turn of eight tracks; of each event there is work as well."""
+    assert shard_rate(Durations(0.1, 0.0001, 0, 0)) == pytest.approx(1_000 / 0.2)
+    assert Durations(0.1, 0, 0, 0).invocation(TRACKS * EXECUTION + 1) == pytest.approx(0.2)
+
+
+def test_a_partition_takes_in_a_kilobyte_to_a_write_unit():
+    """Events of more than a kilobyte take several."""
     quotas = load_quotas()
-    assert shard_rate(Durations(0.1, 0.001, 0, 0), 1024, quotas) == pytest.approx(500)
-    assert shard_rate(Durations(0.05, 0, 0, 0), 1024, quotas) == 1000
-    assert shard_rate(Durations(0.05, 0, 0, 0), 4096, quotas) == 250
+    assert (taken_in(1024, quotas), taken_in(4096, quotas)) == (1000, 250)
 
 
-def test_a_quiet_stream_has_small_batches_and_a_busy_one_full_ones():
-    """Batches hold what comes between two polls, or while the one before runs, never more than a hundred."""
+def test_a_quiet_stream_has_small_invocations_and_a_busy_one_full_ones():
+    """They hold what comes in the window, or while the one before runs, never more than BatchSize."""
     quotas, durations = load_quotas(), of_calls(0.02)
-    assert capacity(1, durations, 1024, "london", quotas).events_per_batch == 1
-    assert capacity(20, durations, 1024, "london", quotas).events_per_batch == 5
-    assert capacity(900, durations, 1024, "london", quotas).events_per_batch == pytest.approx(BATCH)
+    assert capacity(0.5, durations, 1024, "london", quotas).events == 1
+    assert capacity(20, durations, 1024, "london", quotas).events == 20
+    assert capacity(1000, durations, 1024, "london", quotas).events == BATCH_SIZE
 
 
 def test_the_next_limit_is_the_one_used_most():
@@ -183,7 +250,16 @@ def test_the_next_limit_is_the_one_used_most():
     beyond = [{limit.name for limit in one.limits if limit.share > 1} for one in (london, virginia)]
     assert beyond == [{"shards", "table", "SQS queue"}, {"shards", "table"}]
     assert london.next_limit.name == "shards"
-    assert london.shards == math.ceil(100_000 / shard_rate(of_calls(0.02), 1024, quotas))
+    assert london.shards == 100
+
+
+def test_the_figures_of_the_template_are_the_template_s():
+    """The capacity reckons with its defaults."""
+    for name, default in (
+        ("BatchSize", BATCH_SIZE), ("Tracks", TRACKS), ("MaximumBatchingWindowInSeconds", WINDOW_SECONDS)
+    ):  # fmt: skip
+        parameter = (ROOT / "template.yaml").read_text("utf-8").partition(f"  {name}:")[2]
+        assert f"Default: {default}\n" in parameter
 
 
 def test_the_tables_of_the_documentation_are_what_the_command_prints(capsys):
@@ -212,9 +288,9 @@ def _results() -> dict:
 
     return {
         "growth": [grown(1, 0.05), grown(100, 0.545)],
-        "calls": [counted(1, 1, 0.05), counted(100, 100, 0.5), counted(100, 1, 2.0)],
+        "calls": [counted(1, 1, 0.05), counted(100, 100, 0.5), counted(100, 1, 2.0), counted(1000, 1000, 5.0)],
         "logs": {"100": {"functions": 7, "execution": 8, "execution_with_data": 9}},
-        "work": {"ratio_to_floor": 3.1, "obvious_to_this": 15},
+        "work": {"ratio_to_floor": 2.1, "obvious_to_this": 15},
         "cold_start": {"functions": [{"function": "ConverterFunction", "ratio": 1.3}]},
         "end_to_end": {
             name: {"events_per_second": rate}
@@ -238,6 +314,7 @@ def test_targets_are_met_at_their_limit_and_missed_behind_it():
     judged = {row["target"]: row["met"] for row in targets(_results())}
     assert judged == {
         "calls / floor, 100 marks, 3 clients": True,
+        "calls / floor, 1000 marks, 3 clients": True,
         "work / floor": False,
         "work of the obvious way / work": True,
         "cold start / floor, ConverterFunction": True,
