@@ -134,9 +134,9 @@ def mend_start_pause() -> None:
 
 
 def mend_sampling_rules() -> None:
-    """Let a template have a rule of which requests X-Ray traces: MiniStack, which traces none, does not know the type."""
+    """Let a template have a rule of what X-Ray traces: MiniStack, which traces nothing, does not know the type."""
 
-    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+    def create(_logical_id: str, properties: dict[str, Any], _stack_name: str) -> tuple[str, dict[str, Any]]:
         return str(properties["SamplingRule"]["RuleName"]), {}
 
     provisioners._RESOURCE_HANDLERS["AWS::XRay::SamplingRule"] = {"create": create, "delete": lambda *_: None}

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from mark_event_queue.domain.held import GATE
+from tests.builders import round_lost
 from tests.checker.processes import FAN_OUT, Code, Processes
 from tests.checker.replay import Died, Done, Go, NextCallError, Port
 from tests.checker.world import (
@@ -227,8 +228,7 @@ class Search:
         return self._validated(events, "-1")["withheld"]
 
     def _refused(self, client: str, events: Sequence[Stream]) -> Any:
-        nothing = {"refused": [], "errors": []}
-        sent = {"lost": None, "errors": ["Fault"], "resent": nothing}
+        sent = round_lost("Fault")
         return {"client": client, "plan": self._validated(events, "9")["plan"], "sent": sent}
 
     def _validated(self, events: Sequence[Stream], contract: str) -> Any:

@@ -40,7 +40,7 @@ from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, l
 from mark_event_queue.release.release import release_lane
 from mark_event_queue.selection.selection import select
 from mark_event_queue.survey.survey import survey
-from tests.builders import NOW, entries, planned
+from tests.builders import NOW, entries, planned, round_lost
 from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import QueueInMemory, SubscriptionsFake
 from tests.held_table import create_table
@@ -460,7 +460,7 @@ def test_what_a_function_calls_is_what_its_role_allows(template: Template, funct
     needed: set[str] = set()
     dynamodb.before = lambda operation, arguments: needed.update(_actions(operation, arguments))
     counts = {"valid": 2, "rejected": 1, "behind": 0}
-    sent = {"lost": None, "errors": ["Fault"], "resent": {"refused": [], "errors": []}}
+    sent = round_lost("Fault")
     work: dict[str, Callable[[], object]] = {
         "GateFunction": lambda: hold_at_gate({"plan": plan, "withheld": withheld, "counts": counts}, table, True),
         "ConverterFunction": table.mentions,
