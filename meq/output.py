@@ -10,12 +10,13 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq.clients import Registration
+from meq.executions import RUNNING
 from meq.explaining import Explanation, rows
 from meq.held import Held, HeldEvent, whose
 from meq.histories import PassedOver, Progress, Violation
 from meq.history import Brought, WouldBring
 from meq.pausing import Paused, Resumed, told
-from meq.redrive import RUNNING, Redriven, WouldRedrive
+from meq.redrive import Redriven, WouldRedrive
 from meq.replay import Replayed
 from meq.status import Status
 from meq.text import many, quoted, safe
