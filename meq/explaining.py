@@ -14,9 +14,10 @@ from mark_event_queue.domain.order import instant_of, text_of
 from meq.clients import demand_known
 from meq.errors import OperatorError
 from meq.held import HeldEvents
-from meq.histories import Histories, Violation
+from meq.histories import Histories
 from meq.lateness import EventTable
 from meq.stack import Stack
+from meq.table import Violation
 from meq.text import safe
 
 HELD, QUARANTINED, DISCARDED, PASSED_OVER = "held", "quarantined", "discarded", "passedOver"

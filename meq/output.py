@@ -13,12 +13,13 @@ from meq.clients import Registration
 from meq.executions import RUNNING
 from meq.explaining import Explanation, rows
 from meq.held import Held, HeldEvent, whose
-from meq.histories import PassedOver, Progress, Violation
+from meq.histories import PassedOver, Progress
 from meq.history import Brought, WouldBring
 from meq.pausing import Paused, Resumed, told
 from meq.redrive import Redriven, WouldRedrive
 from meq.replay import Replayed
 from meq.status import Status
+from meq.table import Violation
 from meq.text import many, quoted, safe
 
 _NUMBERS = "events", "marks"
