@@ -15,6 +15,7 @@ import pytest
 from local.marks import Item, Mark, put_in_batches
 from local.queues import Message, drain, until
 from local.session import Session
+from tests.builders import DENY_ALL
 from tests.by_mark import by_mark, received, written
 
 
@@ -77,9 +78,7 @@ def test_a_late_joiner_gets_the_past_and_then_the_present_each_event_once(stack:
 
     _register(stack, joiner, **{"from": "beginning"})
     sqs = stack.engine.client("sqs")
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
-    sqs.set_queue_attributes(QueueUrl=joiner, Attributes={"Policy": policy})
+    sqs.set_queue_attributes(QueueUrl=joiner, Attributes={"Policy": DENY_ALL})
     execution = _start(stack, segments=4)
     for mark in old:
         mark.begin = datetime.now(UTC)  # what is written now says so, as the producer's events do
