@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mark_event_queue.adapters.histories import HISTORY, passed_key, segments_key
+from mark_event_queue.domain.history import COUNTS
 from meq.stack import Stack
 from meq.table import Table, Violation, violations_of
 
@@ -52,7 +53,7 @@ class Histories:
             state["progress"],
             int(state["segments"]),
             sum(bool(one["done"]) for one in segments),
-            *map(total, ("marks", "sent", "filtered", "passedOver", "leftToGate")),
+            *map(total, COUNTS),
         )
 
     def passed(self, client: str) -> Iterator[PassedOver]:
