@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from bench import history
 from bench.calls import BATCH
 from bench.end_to_end import CLIENTS
-from bench.prices import Prices, load_prices
+from bench.prices import MEMORY_GB, Prices, load_prices
 from bench.report import table
 from bench.results import load
 from mark_event_queue.domain.rounds import WAVE_SIZE
@@ -21,9 +21,8 @@ _MILLION = 1_000_000
 _GIGABYTE = 1024**3
 _CHUNK = 64 * 1024
 
-# template.yaml; Step Functions: "billed duration is rounded up to the nearest 100 ms", memory in chunks of 64 MB
+# Step Functions: "billed duration is rounded up to the nearest 100 ms", memory in chunks of 64 MB
 # of 50 MB, the definition and what is in the execution (Step Functions pricing).
-_MEMORY_GB = 0.5
 _EXPRESS_STEP_SECONDS = 0.1
 _EXPRESS_CHUNK_MB = 64
 _EXPRESS_BASE_MB = 50
@@ -60,7 +59,7 @@ def this_design(batch: Batch, prices: Prices) -> Lines:
     function_seconds = batch.converter_seconds + batch.validator_seconds
     return {
         "Lambda, requests": prices.of("lambda_request", 2 * batches),
-        "Lambda, duration": prices.of("lambda_gb_second", function_seconds * _MEMORY_GB * batches),
+        "Lambda, duration": prices.of("lambda_gb_second", function_seconds * MEMORY_GB * batches),
         "Step Functions, starts": prices.of("express_request", batches),
         "Step Functions, duration": prices.of("express_gb_hour", express_gb_hours(batch) * batches),
         "SQS": prices.of("sqs_fifo_request", batch.calls_of_sqs * _requests_per_call(batch) * batches),
@@ -84,7 +83,7 @@ def original(seconds: float, calls_of_sqs: float, log_bytes: float, prices: Pric
     """Return the same for the original pattern, of which these are the figures per event."""
     return {
         "Lambda, requests": prices.of("lambda_request", 2 * _MILLION),
-        "Lambda, duration": prices.of("lambda_gb_second", seconds * _MEMORY_GB * _MILLION),
+        "Lambda, duration": prices.of("lambda_gb_second", seconds * MEMORY_GB * _MILLION),
         "SQS": prices.of("sqs_fifo_request", calls_of_sqs * _MILLION),
         "logs of functions": _logs(log_bytes * _MILLION, prices),
     }
@@ -101,7 +100,7 @@ def sns_fifo(batch: Batch, prices: Prices, sends_billed: bool) -> Lines:
     sends = {"SQS": prices.of("sqs_fifo_request", queues * _MILLION)} if sends_billed else {}
     return sends | {
         "Lambda, requests": prices.of("lambda_request", batches),
-        "Lambda, duration": prices.of("lambda_gb_second", batch.converter_seconds * _MEMORY_GB * batches),
+        "Lambda, duration": prices.of("lambda_gb_second", batch.converter_seconds * MEMORY_GB * batches),
         "SNS": prices.of("sns_fifo_publish", math.ceil(batch.events / WAVE_SIZE) * batches)
         + prices.of("sns_fifo_publish_gb", gigabytes)
         + prices.of("sns_fifo_delivery", queues * _MILLION)

@@ -7,6 +7,8 @@ from typing import Any
 
 from bench.report import table
 
+MEMORY_GB = 0.5  # of the functions, template.yaml
+
 
 class Prices:
     """The table of list prices."""

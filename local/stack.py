@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,8 @@ _FROM_WHEELS = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
+
+_KEPT_SECONDS = 24 * 60 * 60
 
 
 class DeploymentError(RuntimeError):
@@ -58,14 +61,18 @@ def build(target: Path, root: Path = ROOT) -> Path:
 def built() -> Path:
     """Return the built template of this checkout as it is now, which is built once and then used by every stack.
 
-    What it is built of is in its name, so a change builds anew; of two that build at once one is used.
+    What it is built of is in its name, so a change builds anew; of two that build at once one is used. What nobody has
+    used for a day is deleted then.
 
     Raises:
         DeploymentError: the SAM CLI said no, or the packages of the functions are not there.
     """
     place = ROOT / "build" / f"sam-{_fingerprint()}"
-    if not place.is_dir():
+    try:
+        os.utime(place)  # whoever builds another sees that this one is in use
+    except FileNotFoundError:
         place.parent.mkdir(exist_ok=True)
+        _delete_unused(place.parent)
         folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=".sam-"))  # as deep: the template's paths are relative
         try:
             build(folder / "built")
@@ -74,6 +81,14 @@ def built() -> Path:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return place / "built" / "template.yaml"
+
+
+def _delete_unused(builds: Path) -> None:
+    """Delete what was built, wholly or in part, and has not been used for a day: by now nobody runs on it."""
+    for folder in (*builds.glob("sam-*"), *builds.glob(".sam-*")):
+        with suppress(FileNotFoundError):  # another deletes it, too
+            if folder.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fingerprint() -> str:

@@ -11,6 +11,7 @@ import click
 from mark_event_queue.domain.held import GATE
 from meq import clients, explaining, history, pausing, redrive, replay, status
 from meq.errors import KNOWN, NothingHeldError, explain
+from meq.executions import RUNNING
 from meq.held import HeldEvents
 from meq.histories import Histories
 from meq.options import common, of_a_recipient, of_a_stack, with_json
@@ -188,7 +189,7 @@ def bring_history(stack: Stack, client: str, passed: bool, as_json: bool, **aske
     execution_arn = history.start(stack, of)
     with Progress(sys.stderr) as tell:
         outcome = history.wait(stack, of, execution_arn, tell)
-    if isinstance(outcome, history.Brought) and outcome.status == redrive.RUNNING:
+    if isinstance(outcome, history.Brought) and outcome.status == RUNNING:
         click.echo(f"Interrupted. {history.goes_on(client, execution_arn)}", err=True)
     show(outcome, as_json)
     _end(outcome.done)
@@ -307,7 +308,7 @@ def _redrive(stack: Stack, asked: redrive.Asked, as_json: bool) -> None:
     execution_arn = redrive.start(stack, asked)
     with Progress(sys.stderr) as tell:
         outcome = redrive.wait(stack, asked, execution_arn, tell)
-    if isinstance(outcome, redrive.Redriven) and outcome.status == redrive.RUNNING:
+    if isinstance(outcome, redrive.Redriven) and outcome.status == RUNNING:
         click.echo(f"Interrupted. {redrive.goes_on(outcome.execution_arn)}", err=True)
     show(outcome, as_json)
     _end(outcome.done)

@@ -1,6 +1,6 @@
 """Why a client got an event, or did not, as far as table, registration and the producer's table tell."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,10 @@ from mark_event_queue.domain.order import instant_of, text_of
 from meq.clients import demand_known
 from meq.errors import OperatorError
 from meq.held import HeldEvents
-from meq.histories import Histories, Violation
+from meq.histories import Histories
 from meq.lateness import EventTable
 from meq.stack import Stack
+from meq.table import Violation
 from meq.text import safe
 
 HELD, QUARANTINED, DISCARDED, PASSED_OVER = "held", "quarantined", "discarded", "passedOver"
@@ -139,10 +140,3 @@ def explain(
     if not items and event_id:
         return [why.of(event_id, mark, None)]
     return [why.of(text_of(item, "eventId"), text_of(item, "mark") or mark, item) for item in items]
-
-
-def rows(found: list[Explanation]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what is told of each event, for people."""
-    for one in found:
-        rules = "; ".join(f"{rule.path} {rule.rule}".strip() for rule in one.violations)
-        yield one.event_id, one.answer, one.since or "", f"{one.detail}{f' ({rules})' if rules else ''}"

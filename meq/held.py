@@ -1,20 +1,16 @@
 """What is held, for whom, since when and why. The body of an event is read for `show` alone, if it is asked for."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from mark_event_queue.adapters.held_events import HISTORY_PREFIX, RECIPIENTS
-from mark_event_queue.adapters.held_writes import key, recipient_key, sequence_key
+from mark_event_queue.adapters.held_writes import recipient_key, sequence_key
 from mark_event_queue.domain.events import to_deduplication_id, to_group_id
 from mark_event_queue.domain.held import GATE
 from meq.errors import NothingHeldError
-from meq.histories import Violation
 from meq.stack import Stack
+from meq.table import Item, Table, Violation, violations_of
 from meq.text import alike, quoted, safe
-
-_Item = dict[str, str]
 
 _WITHOUT_BODY = "eventId, sequenceNumber, heldAt, violations, unfit, late"
 
@@ -54,12 +50,11 @@ class HeldEvents:
     """What the table of a stack holds; its calls grow with the pages of what is listed."""
 
     def __init__(self, stack: Stack) -> None:
-        self._name = stack.output("ParkedEventsTableName")
-        self._table = stack.client("dynamodb")
+        self._table = Table(stack)
 
     def recipients(self) -> list[str]:
         """Return those for whom anything may be held, the gate first."""
-        names = [item["sk"] for item in self._query(RECIPIENTS) if not item["sk"].startswith(HISTORY_PREFIX)]
+        names = [item["sk"] for item in self._table.query(RECIPIENTS) if not item["sk"].startswith(HISTORY_PREFIX)]
         return sorted(names, key=lambda name: (name != GATE, name))
 
     def all(self, recipient: str | None = None, mark: str | None = None) -> Iterator[Held]:
@@ -78,7 +73,7 @@ class HeldEvents:
         if not sequence:
             raise NothingHeldError(self.nothing(recipient, mark))
         names = f"{_WITHOUT_BODY}, body" if body else _WITHOUT_BODY
-        found = self._query(sequence_key(recipient, to_group_id(mark)), ProjectionExpression=names)
+        found = self._table.query(sequence_key(recipient, to_group_id(mark)), ProjectionExpression=names)
         # What sends events shortens ids that SQS would not take: an id as the producer wrote it is found, too.
         ids = {event_id, to_deduplication_id(event_id)} if event_id else set()
         item = next((one for one in found if not ids or one["eventId"] in ids), None)
@@ -93,7 +88,7 @@ class HeldEvents:
             sequence_number=item["sequenceNumber"],
             held_at=item.get("heldAt"),
             late="late" in item,
-            violations=_violations(item),
+            violations=violations_of(item),
             unfit=item.get("unfit"),
             reason=sequence.reason,
             error=sequence.error,
@@ -107,9 +102,9 @@ class HeldEvents:
         except NothingHeldError:
             return None
 
-    def discarded(self, recipient: str) -> Iterator[_Item]:
+    def discarded(self, recipient: str) -> Iterator[Item]:
         """Yield what was given up for a recipient, as it stands on record."""
-        return self._query(f"DISCARDED#{recipient}")
+        return self._table.query(f"DISCARDED#{recipient}")
 
     def holds(self, recipient: str, mark: str | None = None) -> bool:
         """Tell whether anything of this mark, or of any, is held for a recipient."""
@@ -127,28 +122,13 @@ class HeldEvents:
     def left(self, recipient: str, mark: str | None = None) -> int:
         """Return how many events of a mark, or of all, are held for a recipient: a number that is kept, one read."""
         place = (recipient_key(recipient), to_group_id(mark)) if mark else (RECIPIENTS, recipient)
-        return max(0, int((self._get(*place) or {}).get("events", 0)))
+        return max(0, int(self._table.get(*place).get("events", 0)))
 
-    def _sequences(self, recipient: str, mark: str | None) -> Iterator[_Item]:
+    def _sequences(self, recipient: str, mark: str | None) -> Iterator[Item]:
         if not mark:
-            yield from self._query(recipient_key(recipient))
-        elif sequence := self._get(recipient_key(recipient), to_group_id(mark)):
+            yield from self._table.query(recipient_key(recipient))
+        elif sequence := self._table.get(recipient_key(recipient), to_group_id(mark)):
             yield sequence
-
-    def _get(self, pk: str, sk: str) -> _Item | None:
-        answer = self._table.get_item(TableName=self._name, Key=key(pk, sk), ConsistentRead=True)
-        return _plain(answer["Item"]) if "Item" in answer else None
-
-    def _query(self, pk: str, **options: Any) -> Iterator[_Item]:
-        pages = self._table.get_paginator("query").paginate(
-            TableName=self._name,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-            ConsistentRead=True,
-            **options,
-        )
-        for page in pages:
-            yield from map(_plain, page["Items"])
 
 
 def whose(recipient: str) -> str:
@@ -156,7 +136,7 @@ def whose(recipient: str) -> str:
     return "at the gate" if recipient == GATE else f"for {safe(recipient)}"
 
 
-def _held(recipient: str, sequence: _Item) -> Held:
+def _held(recipient: str, sequence: Item) -> Held:
     return Held(
         recipient=recipient,
         mark=sequence["mark"],
@@ -164,14 +144,6 @@ def _held(recipient: str, sequence: _Item) -> Held:
         since=sequence["since"],
         reason=sequence["reason"],
         first_event_id=sequence.get("firstEventId") or None,
-        violations=_violations(sequence),
+        violations=violations_of(sequence),
         error=sequence["error"],
     )
-
-
-def _violations(item: _Item) -> list[Violation]:
-    return [Violation(one["path"], one["rule"]) for one in json.loads(item.get("violations", "[]"))]
-
-
-def _plain(item: dict[str, dict[str, str]]) -> _Item:
-    return {name: next(iter(value.values())) for name, value in item.items()}

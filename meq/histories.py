@@ -1,20 +1,12 @@
 """How far the histories of a stack's clients are, and what they passed over, as the table knows it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mark_event_queue.adapters.held_writes import key
 from mark_event_queue.adapters.histories import HISTORY, passed_key, segments_key
+from mark_event_queue.domain.history import COUNTS
 from meq.stack import Stack
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A rule that an event breaks, and where in it."""
-
-    path: str
-    rule: str
+from meq.table import Table, Violation, violations_of
 
 
 @dataclass(frozen=True)
@@ -45,16 +37,14 @@ class Histories:
     """The histories of a stack's clients, as its table knows them."""
 
     def __init__(self, stack: Stack) -> None:
-        self._name = stack.output("ParkedEventsTableName")
-        self._table = stack.client("dynamodb")
+        self._table = Table(stack)
 
     def progress(self, client: str, wanted: str = "") -> Progress | None:
         """Return how far a client's history is, if it has one, or wants one."""
-        answer = self._table.get_item(TableName=self._name, Key=key(HISTORY, client), ConsistentRead=True)
-        state = _plain(answer.get("Item", {}))
+        state = self._table.get(HISTORY, client)
         if not state or (wanted and state["history"] != wanted):
             return Progress("pending", 0, 0, 0, 0, 0, 0, 0) if wanted else None
-        segments = [one for one in self._query(segments_key(client)) if one["run"] == state["run"]]
+        segments = [one for one in self._table.query(segments_key(client)) if one["run"] == state["run"]]
 
         def total(name: str) -> int:
             return sum(int(one[name]) for one in segments)
@@ -63,25 +53,10 @@ class Histories:
             state["progress"],
             int(state["segments"]),
             sum(bool(one["done"]) for one in segments),
-            *map(total, ("marks", "sent", "filtered", "passedOver", "leftToGate")),
+            *map(total, COUNTS),
         )
 
     def passed(self, client: str) -> Iterator[PassedOver]:
         """Yield the events that a client's history passed over."""
-        for item in self._query(passed_key(client)):
-            rules = [Violation(one["path"], one["rule"]) for one in json.loads(item["violations"])]
-            yield PassedOver(item["mark"], item["create_time"], item["event_id"], rules)
-
-    def _query(self, pk: str) -> Iterator[dict[str, str]]:
-        pages = self._table.get_paginator("query").paginate(
-            TableName=self._name,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-            ConsistentRead=True,
-        )
-        for page in pages:
-            yield from map(_plain, page["Items"])
-
-
-def _plain(item: dict[str, dict[str, str]]) -> dict[str, str]:
-    return {name: next(iter(value.values())) for name, value in item.items()}
+        for item in self._table.query(passed_key(client)):
+            yield PassedOver(item["mark"], item["create_time"], item["event_id"], violations_of(item))

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from uuid import uuid4
 
+from meq import executions
 from meq.errors import KNOWN, OperatorError, explain
+from meq.executions import RUNNING, SUCCEEDED, problem_of
 from meq.histories import Histories, Progress
-from meq.redrive import RUNNING, SUCCEEDED, cause_of
 from meq.stack import Stack
 from meq.text import many, safe
 
@@ -76,12 +76,7 @@ class WouldBring:
 
 def start(stack: Stack, asked: Asked) -> str:
     """Start the history machine; return the execution's ARN."""
-    answer = stack.client("stepfunctions").start_execution(
-        stateMachineArn=stack.output("HistoryStateMachineArn"),
-        name=f"meq-{uuid4()}",  # so that a start that the SDK repeats is one execution
-        input=json.dumps(asked.as_input()),
-    )
-    return str(answer["executionArn"])
+    return executions.start(stack, "HistoryStateMachineArn", asked.as_input())
 
 
 def wait(
@@ -114,9 +109,8 @@ def wait(
         told = json.loads(described["output"])
         return WouldBring(told["client"], told["events"], told["bytes"], told["readUnits"], told["secondsAtLeast"])
     failed = described["status"] != SUCCEEDED
-    problem = f"{described.get('error', described['status'])}: {cause_of(described.get('cause', ''))}"
     far = histories.progress(asked.client)
-    errors, stopped = ([problem], False) if failed else ([], asked.stop)
+    errors, stopped = ([problem_of(described)], False) if failed else ([], asked.stop)
     return Brought(asked.client, asked.mark, described["status"], far, errors, execution_arn, stopped)
 
 

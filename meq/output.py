@@ -10,14 +10,16 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq.clients import Registration
-from meq.explaining import Explanation, rows
+from meq.executions import RUNNING
+from meq.explaining import Explanation
 from meq.held import Held, HeldEvent, whose
-from meq.histories import PassedOver, Progress, Violation
+from meq.histories import PassedOver, Progress
 from meq.history import Brought, WouldBring
-from meq.pausing import Paused, Resumed, told
-from meq.redrive import RUNNING, Redriven, WouldRedrive
+from meq.pausing import Paused, Resumed
+from meq.redrive import Redriven, WouldRedrive
 from meq.replay import Replayed
 from meq.status import Status
+from meq.table import Violation
 from meq.text import many, quoted, safe
 
 _NUMBERS = "events", "marks"
@@ -55,7 +57,7 @@ def _(data: list) -> list[str]:  # type: ignore[type-arg]  # singledispatch take
     if isinstance(data[0], Registration):
         return _registrations(data)
     if isinstance(data[0], Explanation):
-        return _table(("event", "answer", "since", "why"), [tuple(map(safe, row)) for row in rows(data)])
+        return _explanations(data)
     return _passed(data) if isinstance(data[0], PassedOver) else _held(data)
 
 
@@ -122,6 +124,16 @@ def _far(history: Progress | None) -> str:
     return f"{history.progress}, {many(history.sent, 'event')}, {history.segments_done} of {history.segments} parts"
 
 
+def _explanations(found: Sequence[Explanation]) -> list[str]:
+    rows = [(one.event_id, one.answer, one.since or "", _because(one)) for one in found]
+    return _table(("event", "answer", "since", "why"), rows)
+
+
+def _because(one: Explanation) -> str:
+    rules = _rules(one.violations)
+    return f"{one.detail} ({rules})" if rules else one.detail
+
+
 def _passed(found: Sequence[PassedOver]) -> list[str]:
     rows = [(quoted(one.mark), one.create_time, one.event_id, _rules(one.violations)) for one in found]
     return _table(("mark", "time", "event", "breaks"), rows)
@@ -137,7 +149,12 @@ def _(data: Paused) -> list[str]:
 
 @_text.register
 def _(data: Resumed) -> list[str]:
-    return told(data)
+    lines = [f"{safe(data.client)} is resumed. Delivered {many(data.delivered, 'event')} that had been held."]
+    if data.errors:
+        lines.append(f"Its queue refuses the rest ({safe(', '.join(data.errors))}): meq held, meq redrive.")
+    elif data.still_held:
+        lines.append(f"{many(data.still_held, 'event')} still held: meq redrive {safe(data.client)}")
+    return lines
 
 
 @_text.register

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mark_event_queue.adapters.clients import registrations as parameters
 from mark_event_queue.domain.clients import admit
@@ -14,7 +14,7 @@ from meq.errors import OperatorError
 from meq.held import HeldEvents
 from meq.redrive import Asked, Redriven, start, wait
 from meq.stack import Stack
-from meq.text import many, safe
+from meq.text import safe
 
 # A selection that knew the client as paused may hold for so long: its cache of 5 s, and as long as it may take.
 SETTLE_SECONDS = 35
@@ -89,28 +89,13 @@ def let_go(
             tell(f"{safe(client)}: {left} s until no function holds anything for it any more")
             sleep(1)
         while any(one.reason == PAUSED for one in table.all(client)):
-            outcome = wait(stack, asked, start(stack, asked), tell, sleep)
-            if not isinstance(outcome, Redriven) or outcome.delivered is None or outcome.errors:
-                errors = outcome.errors if isinstance(outcome, Redriven) else []
-                return Resumed(client, delivered + _number(outcome), errors, table.left(client), not errors)
-            delivered += outcome.delivered
+            outcome = cast(Redriven, wait(stack, asked, start(stack, asked), tell, sleep))  # no dry run is asked for
+            delivered += outcome.delivered or 0
+            if outcome.delivered is None or outcome.errors:
+                return Resumed(client, delivered, outcome.errors, table.left(client), not outcome.errors)
     except KeyboardInterrupt:
         return Resumed(client, delivered, [], table.left(client), interrupted=True)
     return Resumed(client, delivered, [], table.left(client))
-
-
-def told(outcome: Resumed) -> list[str]:
-    """Return what came of it, for people."""
-    lines = [f"{safe(outcome.client)} is resumed. Delivered {many(outcome.delivered, 'event')} that had been held."]
-    if outcome.errors:
-        lines.append(f"Its queue refuses the rest ({safe(', '.join(outcome.errors))}): meq held, meq redrive.")
-    elif outcome.still_held:
-        lines.append(f"{many(outcome.still_held, 'event')} still held: meq redrive {safe(outcome.client)}")
-    return lines
-
-
-def _number(outcome: Any) -> int:
-    return getattr(outcome, "delivered", 0) or 0
 
 
 def _value(stack: Stack, client: str) -> dict[str, Any]:

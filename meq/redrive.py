@@ -5,16 +5,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from mark_event_queue.domain.held import GATE
+from meq import executions
 from meq.clients import demand_known, registrations
 from meq.errors import KNOWN, NothingHeldError, OperatorError, explain
+from meq.executions import RUNNING, SUCCEEDED, problem_of
 from meq.held import Held, HeldEvents
 from meq.stack import Stack
 from meq.text import many, safe
-
-RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 
 _POLL_SECONDS = 0.5
 
@@ -111,12 +110,7 @@ def check(stack: Stack, asked: Asked) -> None:
 
 def start(stack: Stack, asked: Asked) -> str:
     """Start a redrive; return the execution's ARN."""
-    answer = stack.client("stepfunctions").start_execution(
-        stateMachineArn=stack.output("RedriveStateMachineArn"),
-        name=f"meq-{uuid4()}",  # so that a start that the SDK repeats is one execution
-        input=json.dumps(asked.as_input()),
-    )
-    return str(answer["executionArn"])
+    return executions.start(stack, "RedriveStateMachineArn", asked.as_input())
 
 
 def wait(
@@ -178,8 +172,7 @@ def _came_to(
     table: HeldEvents, asked: Asked, ended: dict[str, Any], output: dict[str, Any], execution_arn: str
 ) -> Redriven | WouldRedrive:
     if ended["status"] != SUCCEEDED:
-        problem = f"{ended.get('error', ended['status'])}: {cause_of(ended.get('cause', ''))}"
-        return _unknown(asked, ended["status"], [problem], execution_arn)
+        return _unknown(asked, ended["status"], [problem_of(ended)], execution_arn)
     if asked.dry_run:
         return WouldRedrive(
             asked.recipient,
@@ -206,11 +199,3 @@ def _came_to(
 
 def _unknown(asked: Asked, status: str, errors: list[str], execution_arn: str) -> Redriven:
     return Redriven(asked.recipient, asked.mark, status, None, None, None, None, errors, [], None, execution_arn)
-
-
-def cause_of(cause: str) -> str:
-    """Return the message in the cause that Step Functions gives: of a function's error it is JSON, with a traceback."""
-    try:
-        return safe(str(json.loads(cause)["errorMessage"]))
-    except (ValueError, TypeError, KeyError):
-        return safe(cause)

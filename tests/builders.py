@@ -59,6 +59,14 @@ Record = dict[str, Any]
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
+DENY_ALL = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}],
+    }
+)
+"""The policy of a queue that takes nothing from anybody."""
+
 _IDS = UUID("f3c1a3a8-7d0c-4d0e-9b59-3f1f7d0c4d0e")
 
 

@@ -10,6 +10,7 @@ from local.guarantees import Evidence, verdicts
 from local.marks import Item, Mark
 from local.queues import depth, drain, until
 from local.session import Session
+from tests.builders import DENY_ALL
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,7 @@ def unwritable(stack: Session):
     """A client whose queue lets nobody write, for the length of a test."""
     sqs, url = stack.engine.client("sqs"), stack.queues["Police"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [deny]}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": DENY_ALL})
     yield "Police"
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": before})
 

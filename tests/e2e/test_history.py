@@ -15,6 +15,8 @@ import pytest
 from local.marks import Item, Mark, put_in_batches
 from local.queues import Message, drain, until
 from local.session import Session
+from tests.builders import DENY_ALL
+from tests.by_mark import by_mark, received, written
 
 
 @pytest.fixture
@@ -61,20 +63,6 @@ def _marks(name: str, count: int, begin: datetime) -> list[Mark]:
     return [Mark(f"{name} {number}", begin=begin + timedelta(seconds=60 * number)) for number in range(count)]
 
 
-def _by_mark(messages: list[Message]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for message in messages:
-        found.setdefault(message.event["mark"], []).append(message.event_id)
-    return found
-
-
-def _written(items: list[Item]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for item in items:
-        found.setdefault(item["mark"]["S"], []).append(item["eventId"]["S"])
-    return found
-
-
 def _of_marks(messages: list[Message], name: str) -> list[Message]:
     return [message for message in messages if message.event["mark"].startswith(f"{name} ")]
 
@@ -90,9 +78,7 @@ def test_a_late_joiner_gets_the_past_and_then_the_present_each_event_once(stack:
 
     _register(stack, joiner, **{"from": "beginning"})
     sqs = stack.engine.client("sqs")
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
-    sqs.set_queue_attributes(QueueUrl=joiner, Attributes={"Policy": policy})
+    sqs.set_queue_attributes(QueueUrl=joiner, Attributes={"Policy": DENY_ALL})
     execution = _start(stack, segments=4)
     for mark in old:
         mark.begin = datetime.now(UTC)  # what is written now says so, as the producer's events do
@@ -112,16 +98,9 @@ def test_a_late_joiner_gets_the_past_and_then_the_present_each_event_once(stack:
     assert (ended["status"], ended.get("error"), ended.get("cause")) == ("SUCCEEDED", None, None)
     got = drain(stack.engine, joiner)
     mine = [*_of_marks(got, "HIS"), *_of_marks(got, "HIT")]
-    assert _by_mark(mine) == _written([*past, *present])
-    for messages in _numbers(mine).values():
-        assert messages == sorted(messages)
+    assert received(mine) == written([*past, *present])
+    for numbers in by_mark((message.event["mark"], message.sequence_number) for message in mine).values():
+        assert numbers == sorted(numbers)
     assert {"history" in message.attributes for message in mine} == {True, False}
     for client, url in stack.queues.items():
         assert before[client] + len(drain(stack.engine, url)) == len(past) + len(present), client
-
-
-def _numbers(messages: list[Message]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for message in messages:
-        found.setdefault(message.event["mark"], []).append(message.sequence_number)
-    return found

@@ -21,6 +21,7 @@ from local.marks import Mark
 from local.queues import drain
 from local.session import Session
 from local.stack import ROOT
+from tests.builders import DENY_ALL
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +79,7 @@ def refused_access(stack: Session, client: str) -> Iterator[None]:
     """Have a client's queue refuse everything for the length of the context."""
     sqs, url = stack.engine.client("sqs"), stack.queues[client]
     policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
-    refusal = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": refusal})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": DENY_ALL})
     yield
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
 

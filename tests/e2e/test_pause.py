@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from local.marks import Item, Mark
-from local.queues import Message, drain
+from local.queues import drain
 from local.session import Session
 from meq.__main__ import commands
+from tests.by_mark import received, written
 
 CLIENT = "Police"
 
@@ -39,20 +40,6 @@ def _meq(stack: Session, *arguments: str) -> Result:
     return CliRunner(mix_stderr=False).invoke(commands, arguments, obj={"clients": stack.engine})
 
 
-def _by_mark(messages: list[Message]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for message in messages:
-        found.setdefault(message.event["mark"], []).append(message.event_id)
-    return found
-
-
-def _written(items: list[Item]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for item in items:
-        found.setdefault(item["mark"]["S"], []).append(item["eventId"]["S"])
-    return found
-
-
 def test_a_paused_client_loses_nothing_and_nobody_else_notices(stack: Session, registered: None):
     """300 events while it is paused, 100 more while it is resumed: all in order, each once; no redrive before."""
     marks = [Mark(f"PAU {number}") for number in range(20)]
@@ -66,7 +53,7 @@ def test_a_paused_client_loses_nothing_and_nobody_else_notices(stack: Session, r
     ssm, path = stack.engine.client("ssm"), stack.outputs["ClientsPath"]
     assert others.pop(CLIENT) == []
     for messages in others.values():
-        assert _by_mark(messages) == _written(items)
+        assert received(messages) == written(items)
     assert (refused.exit_code, f"{CLIENT} is paused" in refused.stdout) == (1, True)
     assert json.loads(ssm.get_parameter(Name=f"{path}/{CLIENT}")["Parameter"]["Value"])["paused"] is True
 
@@ -81,7 +68,7 @@ def test_a_paused_client_loses_nothing_and_nobody_else_notices(stack: Session, r
     stack.deliver(more[75:])
 
     assert (redriven.exit_code, json.loads(redriven.stdout)["errors"]) == (0, [])
-    assert _by_mark(drain(stack.engine, stack.queues[CLIENT])) == _written([*items, *more])
+    assert received(drain(stack.engine, stack.queues[CLIENT])) == written([*items, *more])
 
 
 def test_a_filter_lets_through_what_is_wanted_in_order(stack: Session, registered: None):
@@ -98,7 +85,7 @@ def test_a_filter_lets_through_what_is_wanted_in_order(stack: Session, registere
     stack.deliver(items)
 
     got = drain(stack.engine, stack.queues[CLIENT])
-    assert _by_mark(got) == _written([item for item in items if item["eventName"]["S"] in wanted])
+    assert received(got) == written([item for item in items if item["eventName"]["S"] in wanted])
     assert len(drain(stack.engine, stack.queues["Insurer"])) == len(items)
     unwanted = next(item for item in items if item["eventName"]["S"] not in wanted)
     why = _meq(stack, "explain", CLIENT, unwanted["eventId"]["S"], "--mark", unwanted["mark"]["S"], "--json")

@@ -19,8 +19,9 @@ from mark_consumer.consumer import Verdict
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.history import Progress
 from meq.histories import Histories
+from tests.builders import DENY_ALL
 from tests.client_view import ClientView
-from tests.faults.world import _DENY_ALL, World
+from tests.faults.world import World
 
 STEPS = 12
 _BETWEEN_STEPS_SECONDS = 0.7
@@ -67,7 +68,7 @@ class Joiner:
 
     def take_access(self) -> None:
         """Let nobody write to the queue."""
-        self._sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": _DENY_ALL})
+        self._sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": DENY_ALL})
 
     def give_access(self) -> None:
         """Let everybody write to the queue again."""

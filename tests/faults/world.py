@@ -40,6 +40,7 @@ from local.session import Session, deployed
 from local.stack import SCHEMAS, STACK
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
+from tests.builders import DENY_ALL
 
 MENDABLE = "MARK_LEASED"
 """A status that the published contract does not know, and the mended one does."""
@@ -60,12 +61,6 @@ PASSING = (
 The queue of the original client is left alone: the engine takes a function's session for its role, so that the
 queue's policy would refuse a redrive there.
 """
-_DENY_ALL = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}],
-    }
-)
 Held = defaultdict[str, defaultdict[str, list[str]]]
 _QUEUE_SETTINGS = ("FifoQueue", "DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "Policy")
 
@@ -205,7 +200,7 @@ class World:
     def take_access(self, client: str) -> None:
         """Let nobody write to a client's queue."""
         self.order("access taken", self._queue_name(client), "access taken")
-        self._sqs.set_queue_attributes(QueueUrl=self.session.queues[client], Attributes={"Policy": _DENY_ALL})
+        self._sqs.set_queue_attributes(QueueUrl=self.session.queues[client], Attributes={"Policy": DENY_ALL})
 
     def heal(self, client: str) -> None:
         """Give a client its queue, access to it and acceptance of every mark back."""

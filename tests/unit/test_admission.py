@@ -224,6 +224,17 @@ def test_ninety_clients_are_served_however_long():
     assert admission.malformed == {}
 
 
+@pytest.mark.parametrize(("said", "served"), [({}, 180), ({"paused": True}, 178), ({"from": "beginning"}, 163)])
+def test_so_many_clients_with_names_of_20_letters_are_served(said, served):
+    """The README's number: with the queues of client.yaml, in London; fewer where all of them ask for history."""
+    names = [f"{number:03}".ljust(20, "n") for number in range(200)]
+    urls = {name: URL.replace("ClientQueue", f"Client{name}") for name in names}
+
+    admission = admit(_registration(name, json.dumps({"queueUrl": urls[name]} | said)) for name in names)
+
+    assert (len(admission.clients), admission.malformed) == (served, {})
+
+
 def _longest(number: int, age: int = 0) -> Registration:
     name = f"{number:03}".ljust(LONGEST_CLIENT_NAME, "n")
     queue = f"MarkFanOutClient{number:03}.fifo"

@@ -34,6 +34,7 @@ from mark_event_queue.redrive.redrive import redrive_lane
 from mark_event_queue.redrive.request import parse as parse_redrive
 from mark_event_queue.redrive.standing import standing_of
 from mark_event_queue.selection.selection import select
+from tests.by_mark import by_mark, written
 from tests.dynamodb_in_memory import DynamoDBInMemory
 from tests.fakes import QueueInMemory, SubscriptionsFake, VerdictContract
 
@@ -276,17 +277,12 @@ class World:
 
     def got(self) -> dict[str, list[str]]:
         """Return the event ids that the client got, by mark, in order, repeats among them."""
-        found: dict[str, list[str]] = {}
-        for entry in self.queue.received:
-            found.setdefault(entry["MessageGroupId"], []).append(*_ids([entry]))
-        return found
+        got = self.queue.received
+        return by_mark(zip((entry["MessageGroupId"] for entry in got), _ids(got), strict=True))
 
     def wrote(self) -> dict[str, list[str]]:
         """Return the event ids that the producer wrote, by mark, in order."""
-        found: dict[str, list[str]] = {}
-        for item in self.table.items:
-            found.setdefault(item["mark"]["S"], []).append(item["eventId"]["S"])
-        return found
+        return written(self.table.items)
 
 
 class _Tireless:

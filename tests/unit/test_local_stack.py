@@ -1,6 +1,8 @@
 """What a local build packs: for Lambda where this machine can run that, else nothing."""
 
+import os
 import platform
+import time
 from pathlib import Path
 
 import pytest
@@ -48,19 +50,42 @@ def test_the_installation_has_the_versions_of_the_functions():
     assert of_functions <= of_commands
 
 
-def test_a_checkout_is_built_once_and_anew_after_a_change(
-    built: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    """Whoever runs a second stack need not wait; whoever changes a file gets what the file says now."""
+@pytest.fixture
+def checkout(built: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A checkout with a template and one file of code."""
     monkeypatch.setattr(stack, "ROOT", tmp_path)
     monkeypatch.setattr(stack, "WHEELS", tmp_path / "functions")
     for name in ("functions/code.py", "template.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("before")
+    return tmp_path
 
+
+def test_a_checkout_is_built_once_and_anew_after_a_change(built: list[str], checkout: Path):
+    """Whoever runs a second stack need not wait; whoever changes a file gets what the file says now."""
     first, second = stack.built(), stack.built()
-    (tmp_path / "functions" / "code.py").write_text("after!")
+    (checkout / "functions" / "code.py").write_text("after!")
     third = stack.built()
 
     assert first == second != third
     assert built.count("build") == 2
+
+
+def test_what_nobody_has_used_for_a_day_is_deleted_with_the_next_build(checkout: Path):
+    """A build that is old, but in use, stays; so does whatever else lies beside it."""
+    builds = checkout / "build"
+    in_use = stack.built().parents[1]
+    others = [builds / name for name in ("sam-unused", ".sam-half-built", "sam-of-today", "ajv-of-others")]
+    for folder in others:
+        (folder / "built").mkdir(parents=True)
+    two_days_ago = time.time() - 2 * 24 * 60 * 60
+    for folder in (in_use, *others):
+        if folder.name != "sam-of-today":
+            os.utime(folder, (two_days_ago, two_days_ago))
+
+    assert stack.built().parents[1] == in_use
+    assert all(folder.is_dir() for folder in others)
+    (checkout / "functions" / "code.py").write_text("after!")
+    anew = stack.built().parents[1]
+
+    assert set(builds.iterdir()) == {in_use, anew, builds / "sam-of-today", builds / "ajv-of-others"}

@@ -276,7 +276,7 @@ def test_explain_says_who_gave_it_up(world):
 
 
 def test_explain_says_which_rule_of_the_filter_left_it_out(world):
-    """Where and which rule; no value."""
+    """Where and which rule, for people too; no value."""
     wanted = {"properties": {"eventName": {"const": "DeleteEvent"}}}
     world.register("Police", json.dumps({"queueUrl": QUEUE, "filter": wanted}))
     _produced(world, item(1, "A", createTime=FUTURE))
@@ -284,6 +284,7 @@ def test_explain_says_which_rule_of_the_filter_left_it_out(world):
     told = _explained(world, "Police", event_id(1))
 
     assert (told["answer"], told["violations"]) == ("filtered", [{"path": "/eventName", "rule": "const"}])
+    assert world.meq("explain", "Police", event_id(1)).stdout.rstrip().endswith("leaves it out (/eventName const)")
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,10 @@ from mark_event_queue.adapters.held_writes import key, now
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
-from mark_event_queue.domain.history import REMEMBERED, HistoryState, Passed, Progress, Segment
+from mark_event_queue.domain.history import COUNTS, REMEMBERED, HistoryState, Passed, Progress, Segment
 from mark_event_queue.domain.rounds import Entry
 
 HISTORY = "HISTORY"
-
-_COUNTS = ("marks", "sent", "filtered", "passedOver", "leftToGate")
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -211,7 +209,7 @@ def passed_key(client: str) -> str:
 
 
 def _item_of(client: str, run: str, number: int, segment: Segment, holder: str) -> dict[str, Any]:
-    counts = dict(zip(_COUNTS, segment.counts, strict=True))
+    counts = dict(zip(COUNTS, segment.counts, strict=True))
     return key(segments_key(client), f"{number:06}") | {
         "run": {"S": run},
         "holder": {"S": holder},
@@ -223,5 +221,5 @@ def _item_of(client: str, run: str, number: int, segment: Segment, holder: str) 
 
 
 def _segment(item: Mapping[str, str]) -> Segment:
-    counts = tuple(int(item[name]) for name in _COUNTS)
+    counts = tuple(int(item[name]) for name in COUNTS)
     return Segment(json.loads(item["after"]), json.loads(item["inHand"]), bool(item["done"]), counts)

@@ -1,8 +1,8 @@
 """What waits, for whomever: the words that holding, redrive, survey and people share."""
 
 import json
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from mark_event_queue.domain.events import HASHED
@@ -18,6 +18,8 @@ QUARANTINED = "quarantined"
 
 CONTRACT_BROKEN = "ContractBroken"
 """The error of a sequence whose first event breaks the contract."""
+
+_EVENTS_PER_READ = 100
 
 
 class HeldSequence(NamedTuple):
@@ -39,6 +41,21 @@ class Recipient(NamedTuple):
 
     name: str
     events: int
+
+
+class Sequences(Protocol):
+    """The store of what waits, as whoever reads a whole sequence needs it."""
+
+    def events(self, recipient: str, group_id: str, limit: int, after: Entry | None = None) -> list[Entry]:
+        """Return the first events of a sequence, in order, or the first ones behind an event."""
+
+
+def pages_of(recipient: str, group_id: str, store: Sequences) -> Iterator[list[Entry]]:
+    """Yield the events of a sequence, in order, page by page; whoever has a page may take its events out."""
+    after: Entry | None = None
+    while entries := store.events(recipient, group_id, _EVENTS_PER_READ, after=after):
+        yield entries
+        after = entries[-1]
 
 
 def mark_of(entry: Entry) -> str:

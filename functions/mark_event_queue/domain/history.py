@@ -13,6 +13,9 @@ STREAM_KEEPS = timedelta(hours=26)
 REMEMBERED = timedelta(days=7)
 """For how long it is remembered which events history brought: held events wait longer than those in the stream."""
 
+COUNTS = ("marks", "sent", "filtered", "passedOver", "leftToGate")
+"""What is counted of a history, as the table and the machine name it: marks, and what became of their events."""
+
 
 class Progress(StrEnum):
     """How far a history has come."""
@@ -66,8 +69,8 @@ class Segment(NamedTuple):
     in_hand: dict[str, int] = {}  # noqa: RUF012
     """Of marks that are not done with, by group: how many of their events have been sent."""
     done: bool = False
-    counts: tuple[int, ...] = (0, 0, 0, 0, 0)
-    """Marks; events sent, filtered, passed over, left to the gate."""
+    counts: tuple[int, ...] = (0,) * len(COUNTS)
+    """Numbers in the order of `COUNTS`."""
 
 
 class Passed(NamedTuple):

@@ -1,17 +1,16 @@
 """What forgetting does with the tables, apart from storing."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from mark_event_queue.domain.errors import SequenceClosedError
-from mark_event_queue.domain.held import HeldSequence, Recipient, notice_of
+from mark_event_queue.domain.held import HeldSequence, Recipient, Sequences, notice_of, pages_of
 from mark_event_queue.domain.rounds import Entry
 
-_EVENTS_PER_READ = 100
 
-
-class HeldEvents(Protocol):
+class HeldEvents(Sequences, Protocol):
     """The store of what waits, as forgetting needs it."""
 
     def recipients(self) -> list[Recipient]:
@@ -19,9 +18,6 @@ class HeldEvents(Protocol):
 
     def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
         """Return those of the groups that are held."""
-
-    def events(self, recipient: str, group_id: str, limit: int, after: Entry | None = None) -> list[Entry]:
-        """Return the first events of a sequence, in order, or the first ones behind an event."""
 
     def version(self, recipient: str, group_id: str) -> int:
         """Return the version of a sequence, 0 when it is not held; of the recipient itself for no group."""
@@ -90,20 +86,13 @@ def _forget_mark(recipient: str, group_id: str, create_times: Collection[str], s
         version = store.version(recipient, group_id)
     except SequenceClosedError:
         version = 0  # its history, which is under way, ends it
-    entries = list(_events(recipient, group_id, store))
+    entries = list(chain.from_iterable(pages_of(recipient, group_id, store)))
     gone = [entry for entry in entries if _create_time(entry) in create_times]
     left = [entry for entry in entries if entry not in gone]
     store.forget(recipient, gone, {group_id: left[0]} if left else {})
     if version and not left:
         store.end(recipient, group_id, version)
     return len(gone)
-
-
-def _events(recipient: str, group_id: str, store: HeldEvents) -> Iterator[Entry]:
-    after: Entry | None = None
-    while entries := store.events(recipient, group_id, _EVENTS_PER_READ, after=after):
-        yield from entries
-        after = entries[-1]
 
 
 def _create_time(entry: Entry) -> str:

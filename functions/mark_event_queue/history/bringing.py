@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mark_event_queue.domain.events import to_group_id
-from mark_event_queue.domain.held import GATE
+from mark_event_queue.domain.held import GATE, pages_of
 from mark_event_queue.domain.history import Progress, Segment
 from mark_event_queue.domain.order import text_of
 from mark_event_queue.domain.rounds import Entry, number_of, plan
@@ -22,7 +22,6 @@ CLIENT_PAUSED = "ClientPaused"
 """What ended a read whose client was paused meanwhile."""
 
 _NO_TIME = "no time"
-_EVENTS_PER_READ = 100
 _TRIES_PER_CALL = 4
 
 
@@ -108,12 +107,7 @@ def _pasts(client: str, marks: Sequence[Sequence[Item]], rules: Rules, stores: S
 
 
 def _held_ids(recipient: str, group_id: str, held: HeldEvents) -> set[str]:
-    ids: set[str] = set()
-    after: Entry | None = None
-    while entries := held.events(recipient, group_id, _EVENTS_PER_READ, after=after):
-        ids |= {entry["MessageDeduplicationId"] for entry in entries}
-        after = entries[-1]
-    return ids
+    return {entry["MessageDeduplicationId"] for page in pages_of(recipient, group_id, held) for entry in page}
 
 
 def _bring(
@@ -175,9 +169,7 @@ def bring_mark(request: Mapping[str, Any], rules: Rules, stores: Stores, sender:
 
 def _leave(client: str, group_id: str, brought: Collection[str], held: HeldEvents) -> None:
     """Take out of the table what is held of a closed mark and was brought."""
-    after: Entry | None = None
-    while entries := held.events(client, group_id, _EVENTS_PER_READ, after=after):
-        after = entries[-1]
-        gone = [entry for entry in entries if entry["MessageDeduplicationId"] in brought]
+    for page in pages_of(client, group_id, held):
+        gone = [entry for entry in page if entry["MessageDeduplicationId"] in brought]
         held.forget(client, gone, {})
         held.count_out(client, len(gone))

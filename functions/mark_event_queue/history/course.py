@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mark_event_queue.domain.history import Progress
+from mark_event_queue.domain.history import COUNTS, Progress
 from mark_event_queue.history.bringing import STOPPED
 from mark_event_queue.history.ports import Stores
 
@@ -39,8 +39,8 @@ def conclude(request: Mapping[str, Any], stores: Stores) -> dict[str, Any]:
     of, results = request["request"], request["segments"]
     client, run = of["client"], of["run"]
     segments = stores.histories.segments(client, run)
-    counts = [sum(each) for each in zip(*(one.counts for one in segments), strict=True)] or [0] * 5
-    told = dict(zip(("marks", "sent", "filtered", "passedOver", "leftToGate"), counts, strict=True))
+    counts = [sum(each) for each in zip(*(one.counts for one in segments), strict=True)] or [0] * len(COUNTS)
+    told = dict(zip(COUNTS, counts, strict=True))
     errors = sorted({one["stopped"] for one in results if one["stopped"]})
     patience = of["patience"] - 1
     if not errors and len(segments) == len(of["segments"]) and all(one.done for one in segments):

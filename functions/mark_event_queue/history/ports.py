@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from mark_event_queue.domain.held import HeldSequence
+from mark_event_queue.domain.held import HeldSequence, Sequences
 from mark_event_queue.domain.history import HistoryState, Passed, Progress, Segment
 from mark_event_queue.domain.rounds import Entry
 
@@ -60,14 +60,11 @@ class Histories(Protocol):
         """Return the ids of the events that were discarded at the gate."""
 
 
-class HeldEvents(Protocol):
+class HeldEvents(Sequences, Protocol):
     """The table of what waits, as a history needs it."""
 
     def held_from(self, recipient: str, group_ids: Iterable[str]) -> dict[str, str]:
         """Return those of the groups that are held."""
-
-    def events(self, recipient: str, group_id: str, limit: int, after: Entry | None = None) -> list[Entry]:
-        """Return the first events of a sequence, in order, or the first ones behind an event."""
 
     def sequences(self, recipient: str, after: str, limit: int) -> list[HeldSequence]:
         """Return held sequences of the recipient, ordered by group id, those behind `after`."""
