@@ -109,7 +109,7 @@ def check_python() -> None:
     """
     version = platform.python_version()
     if sys.platform == "win32":
-        raise InstallationError("on Windows make runs in WSL; sam build and sam deploy run anywhere")
+        raise InstallationError("on Windows make runs in WSL, and so does sam build")
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             package = f"python{version.rpartition('.')[0]}-venv"

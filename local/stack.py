@@ -46,13 +46,12 @@ def build(target: Path, root: Path = ROOT) -> Path:
     if not WHEELS.is_dir():
         raise DeploymentError(f"there are no packages of the functions in {WHEELS}: make install puts them there")
     _sam(
-        build_environment(target.parent),
+        build_environment(target.parent) | _nothing_that_cannot_run(),
         "build",
         "--template-file", str(root / "template.yaml"),
         "--build-dir", str(target),
         "--cache-dir", str(target.with_name("cache")),
         "--parameter-overrides", *_overrides(THIS_MACHINE),
-        *_manifest(target.parent),
         folder=target.parent,  # the SAM CLI keeps dependencies in .aws-sam of the folder it runs in
     )  # fmt: skip
     return target / "template.yaml"
@@ -113,13 +112,9 @@ def runs_packages_of_lambda() -> bool:
     return platform.libc_ver()[0] == "glibc" and not is_old_arm64
 
 
-def _manifest(folder: Path) -> list[str]:
+def _nothing_that_cannot_run() -> dict[str, str]:
     """Have nothing packed where it could not run: the functions then take from .venv, which has the same versions."""
-    if runs_packages_of_lambda():
-        return []
-    nothing = folder / "no-packages.txt"
-    nothing.touch()
-    return ["--manifest", str(nothing)]
+    return {} if runs_packages_of_lambda() else {"MAKEFLAGS": f"REQUIREMENTS={os.devnull}"}
 
 
 def deploy(engine: Engine, template: Path, stack: str, **parameters: str) -> dict[str, str]:

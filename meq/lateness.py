@@ -8,7 +8,7 @@ read as one, then the version; instants do not sort as text.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mark_event_queue.adapters import AwsError
+from mark_event_queue.adapters.aws import AwsError
 from mark_event_queue.domain.order import Position, position_of, text_of
 from meq.errors import explain
 from meq.stack import Stack

@@ -1,4 +1,4 @@
-"""Proves that `sam build` makes packages for the template's defaults, arm64 and python3.13, on whatever runs it.
+"""Proves that `sam build` makes packages with bytecode, by default for arm64 and python3.13, on whatever runs it.
 
 That the packages run on arm64 is not proven here.
 """
@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.cold_start import FUNCTIONS
 from local.environment import PROGRAMS
-from local.stack import ROOT, build_environment
+from local.stack import ROOT, build_environment, built, runs_packages_of_lambda
+from tests.bytecode import without_bytecode
 
 _AARCH64 = 183  # ELF specification, e_machine
 
@@ -31,12 +33,12 @@ def folder_of_python(version: str) -> Path | None:
 
 
 def test_the_default_build_is_for_arm64_and_python_3_13(tmp_path: Path):
-    """Plain `sam build` brings the compiled validator for arm64, and no boto3."""
+    """Plain `sam build` brings the compiled validator for arm64, bytecode for 3.13, and no boto3."""
     python = folder_of_python("3.13")
     if python is None:
         pytest.skip("sam build needs a python3.13 for the default runtime, and there is none here")
     environment = build_environment(tmp_path)
-    built = subprocess.run(
+    sam = subprocess.run(
         [
             PROGRAMS / "sam",
             "build",
@@ -51,8 +53,21 @@ def test_the_default_build_is_for_arm64_and_python_3_13(tmp_path: Path):
         text=True,
         check=False,
     )
-    assert built.returncode == 0, built.stderr
+    assert sam.returncode == 0, sam.stderr
     package = tmp_path / "built" / "ValidatorFunction"
     (library,) = package.glob("jsonschema_rs/*.so")
     assert struct.unpack_from("<H", library.read_bytes(), 18) == (_AARCH64,)
     assert not (package / "boto3").exists()
+    magic = "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"
+    number = subprocess.run([python / "python3.13", "-c", magic], capture_output=True, check=True).stdout
+    assert without_bytecode(package, "cpython-313", number) == []
+
+
+def test_every_module_of_every_package_comes_with_its_bytecode():
+    """What is deployed on this machine, dependencies included, is not compiled when a function starts."""
+    packages = sorted(built().parent.glob("*Function"))
+    assert len(packages) == len(FUNCTIONS)
+    for package in packages:
+        assert without_bytecode(package) == []
+        assert (package / "mark_event_queue" / "__init__.py").is_file()
+        assert (package / "aws_lambda_powertools").is_dir() == runs_packages_of_lambda()

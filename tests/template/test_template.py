@@ -1129,6 +1129,22 @@ def test_sam_deploys_without_questions_or_parameters():
     assert "s3_bucket" not in deploy
 
 
+@every_function
+def test_every_package_is_made_for_what_it_runs_on(function: str):
+    """The Makefile learns of it by its folder alone, and there is one for whatever the parameters allow."""
+    metadata = source(MAIN)["Resources"][function]["Metadata"]
+    assert metadata["BuildMethod"] == "makefile"
+    folder = metadata["WorkingDirectory"]["Fn::Sub"]
+    parameters = source(MAIN)["Parameters"]
+    for runtime, architecture in product(
+        *(parameters[name]["AllowedValues"] for name in ("PythonRuntime", "Architecture"))
+    ):
+        target = folder.replace("${PythonRuntime}", runtime).replace("${Architecture}", architecture)
+        wheels = (ROOT / target / "wheels.txt").read_text("utf-8").split()
+        assert wheels
+        assert all(name.endswith({"arm64": "aarch64", "x86_64": "x86_64"}[architecture]) for name in wheels)
+
+
 def _samconfig() -> dict[str, Any]:
     config: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text("utf-8"))["default"]
     return config

@@ -71,9 +71,10 @@ def test_what_a_function_does_is_free_of_its_wiring(function):
 
 @pytest.mark.parametrize("module", sorted(PACKAGE.glob("*/handler.py")), ids=lambda module: module.parent.name)
 def test_handlers_decide_nothing(module):
-    """A handler is wiring: no branch in it, so nothing in it needs a test of its own."""
+    """A handler is wiring: no branch in it, but for the type checker, so nothing in it needs a test of its own."""
     branches = (ast.If, ast.IfExp, ast.Match, ast.While, ast.Try)
-    assert not [node for node in ast.walk(_tree(module)) if isinstance(node, branches)]
+    found = [node for node in ast.walk(_tree(module)) if isinstance(node, branches)]
+    assert not [node for node in found if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
 
 
 def test_every_error_is_one_of_the_applications_and_says_so():

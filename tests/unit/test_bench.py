@@ -291,7 +291,7 @@ def _results() -> dict:
         "calls": [counted(1, 1, 0.05), counted(100, 100, 0.5), counted(100, 1, 2.0), counted(1000, 1000, 5.0)],
         "logs": {"100": {"functions": 7, "execution": 8, "execution_with_data": 9}},
         "work": {"ratio_to_floor": 2.1, "obvious_to_this": 15},
-        "cold_start": {"functions": [{"function": "ConverterFunction", "ratio": 1.3}]},
+        "cold_start": {"functions": [{"function": "ConverterFunction", "ratio": 1.2}]},
         "end_to_end": {
             name: {"events_per_second": rate}
             for name, rate in (("design", 100), ("original_silent", 4), ("original_logging", 5))

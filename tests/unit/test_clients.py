@@ -6,13 +6,11 @@ read is proven on the deployed stack.
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.parameters import base
 from moto import mock_aws
 
 from mark_event_queue.adapters.clients import Clients
@@ -68,19 +66,18 @@ def test_nobody_registered_is_no_error(parameters):
     assert _registered() == ([], [])
 
 
-def test_registrations_are_kept_for_a_minute_and_no_longer(parameters, monkeypatch):
+def test_registrations_are_kept_for_a_minute_and_no_longer(parameters):
     """A warm environment notices who came and who went within a minute, and asks no more often."""
-    clock = SimpleNamespace(now=datetime.now())  # noqa: DTZ005 (as Powertools reads it)
-    monkeypatch.setattr(base, "datetime", SimpleNamespace(now=lambda: clock.now))
-    clients = Clients(PATH, _silent, cache_seconds=60)
+    clock = SimpleNamespace(now=1_000_000.0)
+    clients = Clients(PATH, _silent, cache_seconds=60, clock=lambda: clock.now)
     _register("archive", json.dumps({"queueUrl": URL}))
     assert [one["name"] for one in clients.registered()] == ["archive"]
     _register("billing", json.dumps({"queueUrl": URL}))
     boto3.client("ssm").delete_parameter(Name=f"{PATH}/archive")
 
-    clock.now += timedelta(seconds=59)
+    clock.now += 59
     assert [one["name"] for one in clients.registered()] == ["archive"]
-    clock.now += timedelta(seconds=2)
+    clock.now += 2
     assert [one["name"] for one in clients.registered()] == ["billing"]
 
 

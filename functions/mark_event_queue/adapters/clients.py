@@ -1,12 +1,10 @@
 """The clients, as Systems Manager parameters `<path>/<name>` hold them: `{"queueUrl": "...", …}`."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-import boto3
-from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-
+from mark_event_queue.adapters.aws import AwsError, client_of
 from mark_event_queue.domain.clients import Admission, Client, Registration, Subscription, admit
 from mark_event_queue.domain.errors import ClientsUnavailableError, UnknownClientError
 
@@ -14,13 +12,20 @@ from mark_event_queue.domain.errors import ClientsUnavailableError, UnknownClien
 class Clients:
     """The registered clients, cached for so many seconds."""
 
-    def __init__(self, path: str, on_unserved: Callable[[Admission], None], cache_seconds: int = 5) -> None:
+    def __init__(
+        self,
+        path: str,
+        on_unserved: Callable[[Admission], None],
+        cache_seconds: int = 5,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Take the parameter path, and whom to tell, after every reading, if somebody who registered gets nothing."""
         self._path = path
         self._cache_seconds = cache_seconds
         self._on_unserved = on_unserved
-        self._parameters = _Registrations(boto3_client=boto3.client("ssm"))  # of its own it would make a session, too
-        self._read: dict[str, Registration] | None = None
+        self._clock = clock
+        self._ssm = client_of("ssm")
+        self._expires = float("-inf")
         self._admission = Admission()
 
     def registered(self) -> list[Client]:
@@ -55,12 +60,12 @@ class Clients:
         Raises:
             ClientsUnavailableError: the parameters cannot be read.
         """
-        try:
-            read: Any = self._parameters.get_multiple(self._path, max_age=self._cache_seconds, force_fetch=fresh)
-        except GetParameterError as error:
-            raise ClientsUnavailableError(f"the parameters under {self._path} cannot be read") from error
-        if read is not self._read:  # the cache gives the same object until it has expired
-            self._read, self._admission = read, admit(read.values())
+        if fresh or self._clock() >= self._expires:
+            try:
+                read = {one.name: one for one in registrations(self._ssm, self._path)}
+            except AwsError as error:
+                raise ClientsUnavailableError(f"the parameters under {self._path} cannot be read") from error
+            self._admission, self._expires = admit(read.values()), self._clock() + self._cache_seconds
             if self._admission.malformed or self._admission.crowded_out:
                 self._on_unserved(self._admission)
         return self._admission
@@ -88,13 +93,6 @@ def registrations(ssm: Any, path: str) -> list[Registration]:
     """Return every parameter under the path, however deep, as a client of Systems Manager reads it."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True)
     return [_registration(path, parameter) for page in pages for parameter in page["Parameters"]]
-
-
-class _Registrations(SSMProvider):
-    """Powertools' provider with its cache, which of a parameter keeps more than the value."""
-
-    def _get_multiple(self, path: str, *_: Any, **__: Any) -> dict[str, Registration]:  # type: ignore[override]
-        return {registration.name: registration for registration in registrations(self.client, path)}
 
 
 def _registration(path: str, parameter: Any) -> Registration:

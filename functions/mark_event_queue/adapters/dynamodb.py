@@ -3,19 +3,27 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mark_event_queue.adapters import AwsError, name_of
+from botocore.config import Config
+
+from mark_event_queue.adapters.aws import AwsError, client_of, name_of
 from mark_event_queue.adapters.held_writes import ATTEMPTS, pause
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, MarkEventQueueError
 
 Call = Callable[..., Any]
 """Does an operation of DynamoDB by its name, as boto3 spells it, with its arguments."""
 
+_CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
 _KEYS_PER_READ = 100  # DynamoDB API Reference, BatchGetItem
 _ITEMS_PER_WRITE = 25  # BatchWriteItem
 
 
 class ConditionNotMetError(MarkEventQueueError):
     """The item was not, or not any more, as the write wanted it to be."""
+
+
+def client_for_held() -> Any:
+    """Return the client by which the table of what waits is asked."""
+    return client_of("dynamodb", _CONFIG)
 
 
 def caller(client: Any, unavailable: type[MarkEventQueueError]) -> Call:

@@ -4,9 +4,9 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
+from mark_event_queue.adapters.aws import client_of
 from mark_event_queue.adapters.dynamodb import caller, items_of
 from mark_event_queue.domain.errors import EventTableUnavailableError
 
@@ -20,7 +20,7 @@ class EventTable:
 
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
-        self._call = caller(client or boto3.client("dynamodb", config=_CONFIG), EventTableUnavailableError)
+        self._call = caller(client or client_of("dynamodb", _CONFIG), EventTableUnavailableError)
 
     def marks(self, segment: int, segments: int, after: Mapping[str, Any]) -> Iterator[list[Item]]:
         """Yield the marks of a segment behind a key, each with all its items, which a scan gives together.

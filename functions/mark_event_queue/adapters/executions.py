@@ -1,10 +1,14 @@
 """Executions of the Express state machine, started synchronously."""
 
-import boto3
+from typing import TYPE_CHECKING
+
 from botocore.config import Config
 
-from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.aws import AwsError, client_of, name_of
 from mark_event_queue.domain.errors import BatchNotDeliveredError, StateMachineUnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 # The state machine's TimeoutSeconds is 240: the client waits a little longer, the Lambda longer
 # still. One attempt: a second one would be a second execution (botocore retries a read time-out).
@@ -18,7 +22,7 @@ class Executions:
     def __init__(self, state_machine_arn: str, at_once: int = 1) -> None:
         """Take the machine's ARN, and how many executions wait for their end at the same time."""
         self._arn = state_machine_arn
-        self._client = boto3.client("stepfunctions", config=_CONFIG.merge(Config(max_pool_connections=at_once)))
+        self._client: SFNClient = client_of("stepfunctions", _CONFIG.merge(Config(max_pool_connections=at_once)))
 
     def run(self, name: str, payload: str) -> str:
         """Run one execution with this JSON text as its input; return the JSON text of its output.

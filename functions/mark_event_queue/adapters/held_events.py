@@ -24,10 +24,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from mark_event_queue.adapters.dynamodb import ConditionNotMetError, caller, items_at, items_of, plain
+from mark_event_queue.adapters.dynamodb import ConditionNotMetError, caller, client_for_held, items_at, items_of, plain
 from mark_event_queue.adapters.held_writes import (
     BROKEN,
     FIRST_IS,
@@ -59,15 +56,13 @@ OLDEST_FIRST = "OldestFirst"
 _LONGEST_INVOCATION_SECONDS = 900  # Lambda Developer Guide, quotas
 _NOTHING_COMING = "(attribute_not_exists(coming) OR comingAt < :longAgo)"
 
-_CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
-
 
 class HeldEventsTable:
     """Held events in DynamoDB."""
 
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
-        self._client = client or boto3.client("dynamodb", config=_CONFIG)
+        self._client = client or client_for_held()
         self._call = caller(self._client, HeldEventsUnavailableError)
         self._writer = Writer(self._client)
 

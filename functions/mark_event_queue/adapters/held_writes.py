@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.aws import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import LATE
 from mark_event_queue.domain.held import is_late, mark_of, notice_of, violations_of

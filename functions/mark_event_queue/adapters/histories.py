@@ -16,11 +16,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from mark_event_queue.adapters import AwsError, name_of
-from mark_event_queue.adapters.dynamodb import ConditionNotMetError, caller, items_at, items_of, plain, write_all
+from mark_event_queue.adapters.aws import AwsError, name_of
+from mark_event_queue.adapters.dynamodb import (
+    ConditionNotMetError,
+    caller,
+    client_for_held,
+    items_at,
+    items_of,
+    plain,
+    write_all,
+)
 from mark_event_queue.adapters.held_events import RECIPIENTS
 from mark_event_queue.adapters.held_writes import key, now
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
@@ -31,15 +36,13 @@ from mark_event_queue.domain.rounds import Entry
 
 HISTORY = "HISTORY"
 
-_CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 4})
-
 
 class HistoriesTable:
     """Histories in DynamoDB. Every method may raise HeldEventsUnavailableError: the table did not answer."""
 
     def __init__(self, table_name: str, client: Any = None) -> None:
         self._table = table_name
-        self._client: Any = client or boto3.client("dynamodb", config=_CONFIG)
+        self._client: Any = client or client_for_held()
         self._call = caller(self._client, HeldEventsUnavailableError)
 
     # ------------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """The clients' queues in SQS, as a redrive sends to them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 
-from mark_event_queue.adapters import AwsError, name_of
+from mark_event_queue.adapters.aws import AwsError, client_of, name_of
 from mark_event_queue.domain.rounds import Entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
@@ -15,7 +18,7 @@ class ClientQueues:
     """Sends waves of parked events to queues."""
 
     def __init__(self) -> None:
-        self._client = boto3.client("sqs", config=_CONFIG)
+        self._client: SQSClient = client_of("sqs", _CONFIG)
 
     def send(self, queue_url: str, wave: Sequence[Entry]) -> dict[str, str]:
         """Send a wave; return the names of the errors by Id of those entries that were not accepted.

@@ -1,7 +1,8 @@
 """The bucket of stream records that could not be delivered in time."""
 
-import boto3
 from botocore.config import Config
+
+from mark_event_queue.adapters.aws import client_of
 
 _CONFIG = Config(read_timeout=5, connect_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
@@ -11,7 +12,7 @@ class UndeliveredRecords:
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._client = boto3.client("s3", config=_CONFIG)
+        self._client = client_of("s3", _CONFIG)
 
     def count(self) -> int:
         """Return how many objects wait for a replay; up to a thousand, which is as alarming as more."""

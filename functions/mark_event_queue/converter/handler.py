@@ -1,10 +1,11 @@
 """Entry point of the converter function: wiring only."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
@@ -15,6 +16,9 @@ from mark_event_queue.converter.conversion import Converter, Failures, Pipeline
 from mark_event_queue.domain.batches import Batch
 from mark_event_queue.domain.clients import Admission
 from mark_event_queue.domain.events import lacks_image
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 metrics = Metrics()

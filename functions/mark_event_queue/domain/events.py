@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from string import ascii_letters, digits, punctuation
 from typing import Any, NamedTuple
@@ -161,6 +160,8 @@ def _percent_encoded(character: str) -> str:
 
 
 def _digest(text: str) -> str:
+    from hashlib import sha256  # noqa: PLC0415 (hardly any text is too long, and the validator starts sooner without)
+
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,15 +1,19 @@
 """Entry point of the gate function: wiring only."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import one_of, required
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.gate.gate import hold_at_gate
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 metrics = Metrics()

@@ -1,13 +1,14 @@
 """Entry point of the history function: one step of the history state machine each; wiring only."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.event_table import EventTable
@@ -25,6 +26,9 @@ from mark_event_queue.history.pace import Pace
 from mark_event_queue.history.past import Rules
 from mark_event_queue.history.ports import Stores
 from mark_event_queue.history.request import EVENTS_PER_SECOND, parse
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Left of an invocation when it sends no further wave: more than a call, its retries and what follows take.
 _SPARE_MILLISECONDS = 60_000

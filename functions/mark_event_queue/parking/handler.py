@@ -1,15 +1,19 @@
 """Entry point of the parking function: wiring only."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client
 from mark_event_queue.domain.rounds import Plan
 from mark_event_queue.parking.parking import park
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 metrics = Metrics()

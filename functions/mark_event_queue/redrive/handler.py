@@ -1,11 +1,12 @@
 """Entry point of the redrive function: one step of the redrive state machine each; wiring only."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.held_events import HeldEventsTable
@@ -16,6 +17,9 @@ from mark_event_queue.adapters.telemetry import count_for_client, tell_unserved
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.redrive.standing import Standing, standing_of
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Left of an invocation when it takes no further wave: more than a call and its retries take.
 _SPARE_MILLISECONDS = 25_000

@@ -1,13 +1,14 @@
 """Entry point of the release function: wiring only."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
@@ -20,6 +21,9 @@ from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.domain.rounds import Entry
 from mark_event_queue.release.release import release_lane, withheld_in
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Left of an invocation when it takes no further batch: the wait for an execution, and so much more that what it
 # has in hand is sent while the queues still drop repeats of what another release has sent (see RELEASE).

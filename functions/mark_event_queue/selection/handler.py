@@ -1,10 +1,11 @@
 """Entry point of the selection function: wiring only."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.held_events import HeldEventsTable
@@ -13,6 +14,9 @@ from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client, tell_unserved
 from mark_event_queue.domain.rounds import Plan
 from mark_event_queue.selection.selection import select
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # A client that has been resumed, or has changed its filter, should not wait for a minute.
 _FRESH_SECONDS = 5

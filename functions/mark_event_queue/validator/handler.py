@@ -1,16 +1,20 @@
 """Entry point of the validator function: wiring only."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mark_event_queue.adapters.settings import one_of, required
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.validator.validation import summary, validate
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 metrics = Metrics()
