@@ -462,8 +462,9 @@ def test_lost_waves_and_refused_events_of_a_round_are_parked_and_the_rest_goes_o
     assert stack.by_group(client["queueUrl"]) == _in_order([event for event in events if event not in parked])
     (call,) = execution.calls("Park Events")
     assert len(call.parameters["Payload"]["sent"]["lost"]) == 1
-    errors = {mark: stack.store.sequence("Client", to_group_id(mark)).error for mark in (*lost, refused)}
-    assert errors == dict.fromkeys(lost, "Sqs.KmsDisabledException") | {refused: "Sqs.RequestThrottledException"}
+    errors = {one.group_id: one.error for one in stack.store.sequences("Client", "", 99)}
+    told = {mark: errors[to_group_id(mark)] for mark in (*lost, refused)}
+    assert told == dict.fromkeys(lost, "Sqs.KmsDisabledException") | {refused: "Sqs.RequestThrottledException"}
 
 
 def test_what_a_slow_client_has_not_taken_by_the_deadline_is_parked(stack: Stack):

@@ -57,9 +57,9 @@ class World:
         self.batches.append([event.checkpoint for event in batch.events] or [batch.checkpoint])
         self.payloads.append(payload)
         self.during(batch)
-        for one in (*batch.events, *batch.forgotten):
-            if one.mark in self.failing:
-                raise self.failing[one.mark]
+        for mark in [event.mark for event in batch.events] + [one.mark for one in batch.forgotten]:
+            if mark in self.failing:
+                raise self.failing[mark]
 
     def _mentions(self) -> Collection[str]:
         self.reads += 1

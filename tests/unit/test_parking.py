@@ -3,7 +3,7 @@
 The store is a fake in memory; test_held_events.py holds the real one to the same behaviour.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -255,7 +255,7 @@ def test_waves_that_were_lost_for_one_reason_are_parked_in_one_go():
         {"lost": [], "errors": [], "resent": {"refused": ["0"], "errors": ["Fault", "Fault"]}},
     ],
 )
-def test_errors_that_do_not_match_what_they_are_of_are_refused(sent: Sequence[Any]):
+def test_errors_that_do_not_match_what_they_are_of_are_refused(sent: dict[str, Any]):
     """A defect of the definition shows itself as such, and not as a reason that somebody else's events have."""
     store = HeldEventsInMemory()
 

@@ -1,5 +1,8 @@
 """What several functions count and log alike."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
@@ -11,6 +14,20 @@ def count_for_client(metrics: Metrics, name: str, client: str, events: int) -> N
     metrics.add_metric(name, MetricUnit.Count, events)
     with single_metric(name, MetricUnit.Count, events, default_dimensions={"service": metrics.service}) as metric:
         metric.add_dimension("client", client)
+
+
+@contextmanager
+def counting(metrics: Metrics, *names: str) -> Iterator[Callable[[str, int], None]]:
+    """Give a way to count from several threads at once, which metrics are not made for; tell them at the end.
+
+    What has one of the names is told also when it is nought: an alarm sees that all is well again.
+    """
+    counted = [(name, 0) for name in names]
+    try:
+        yield lambda name, number: counted.append((name, number))
+    finally:
+        for name in dict.fromkeys(name for name, _ in counted):
+            metrics.add_metric(name, MetricUnit.Count, sum(number for of, number in counted if of == name))
 
 
 def tell_unserved(logger: Logger, admission: Admission) -> None:

@@ -11,7 +11,7 @@ from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
-from mark_event_queue.adapters.telemetry import tell_unserved
+from mark_event_queue.adapters.telemetry import counting, tell_unserved
 from mark_event_queue.converter.conversion import Converter, Failures, Pipeline
 from mark_event_queue.domain.batches import Batch
 from mark_event_queue.domain.clients import Admission
@@ -30,10 +30,6 @@ def _tell_unserved(admission: Admission) -> None:
     metrics.add_metric("ClientsCrowdedOut", MetricUnit.Count, len(admission.crowded_out))
 
 
-def _tell_stop(batch: Batch, reason: str) -> None:
-    logger.error("stopped; the stream will bring this batch again", reason=reason, first=batch.checkpoint)
-
-
 clients = Clients(required("CLIENTS_PATH"), _tell_unserved, int(required("CLIENTS_CACHE_SECONDS")))
 tracks = int(required("TRACKS"))
 converter = Converter(tracks)
@@ -45,26 +41,20 @@ table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Failures:
     """Deliver the records of one stream invocation; answer as ReportBatchItemFailures asks."""
-    # Tracks count side by side, which metrics are not made for.
-    converted: list[int] = []
-    stopped: list[Batch] = []
+    with counting(metrics, "EventsConverted", "BatchesNotDelivered") as count:
 
-    def run(batch: Batch, payload: str) -> None:
-        executions.run(f"{batch.checkpoint}-{context.aws_request_id[:4]}", payload)
-        converted.append(len(batch.events))
+        def run(batch: Batch, payload: str) -> None:
+            executions.run(f"{batch.checkpoint}-{context.aws_request_id[:4]}", payload)
+            count("EventsConverted", len(batch.events))
 
-    def has_time() -> bool:
-        return context.get_remaining_time_in_millis() > READ_TIMEOUT_SECONDS * 1000
+        def has_time() -> bool:
+            return context.get_remaining_time_in_millis() > READ_TIMEOUT_SECONDS * 1000
 
-    def on_stop(batch: Batch, reason: str) -> None:
-        _tell_stop(batch, reason)
-        stopped.append(batch)
+        def on_stop(batch: Batch, reason: str) -> None:
+            logger.error("stopped; the stream will bring this batch again", reason=reason, first=batch.checkpoint)
+            count("BatchesNotDelivered", 1)
 
-    records = event["Records"]
-    pipeline = Pipeline(run, table.mentions, has_time, on_stop)
-    try:
-        return converter.deliver(records, clients.admission().subscriptions.values(), pipeline)
-    finally:
-        metrics.add_metric("RecordsWithoutImage", MetricUnit.Count, sum(map(lacks_image, records)))
-        metrics.add_metric("EventsConverted", MetricUnit.Count, sum(converted))
-        metrics.add_metric("BatchesNotDelivered", MetricUnit.Count, len(stopped))
+        records = event["Records"]
+        count("RecordsWithoutImage", sum(map(lacks_image, records)))
+        served = clients.admission().subscriptions.values()
+        return converter.deliver(records, served, Pipeline(run, table.mentions, has_time, on_stop))
