@@ -41,6 +41,7 @@ def work(measured: Work) -> dict[str, Any]:
         f"Lambda's runtime reads and prints around either, whatever is in them: {measured.runtime:.0f} µs more.",
     )
     return measured._asdict() | {
+        "runtime": measured.runtime,
         "total": measured.total,
         "ratio_to_floor": measured.total / measured.floor,
         "obvious_to_this": measured.obvious / measured.total,
