@@ -6,6 +6,7 @@ SECONDS ?= 180
 SEED ?=
 DEPTH ?= 2
 JAR ?=
+CALL ?=
 # Where bytecode is not kept, every process compiles the AWS tools anew, which is most of what it does.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo up faults check-order sfn-local bench cost capacity check test lint format lock install
@@ -28,8 +29,8 @@ check-order: install ## Go through all interleavings of small scopes, to a DEPTH
 sfn-local: install ## Run the named cases on Step Functions Local: by Docker, or by JAR=path
 	@$(RUN) -m local.sfn_local $(if $(JAR),--jar $(JAR))
 
-bench: install ## Measure calls, work, cold start, rate and growth beside floors and other ways; writes build/
-	@$(RUN) -m bench
+bench: install ## Measure calls, work, cold start, rate and growth; writes build/. With CALL=20ms only as on AWS
+	@$(RUN) -m bench $(if $(CALL),--call $(CALL))
 
 cost: build/bench.json ## Reckon dollars per million events, beside other designs (runs the bench first, once)
 	@$(RUN) -m bench.cost

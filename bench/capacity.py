@@ -18,19 +18,18 @@ from bench.end_to_end import CLIENTS
 from bench.events import EVENT_BYTES
 from bench.report import table
 from bench.results import load
+from bench.work import lambda_seconds
 from mark_event_queue.domain.rounds import WAVE_SIZE
 
 RATES = (10, 1_000, 100_000)
 REGIONS = ("london", "virginia")
 CHAIN = 3  # calls that wait for one another in an execution: make bench, calls; tests/e2e/test_pipeline.py
 BATCH_SIZE, TRACKS = 1_000, 8  # the template's BatchSize and Tracks
+WINDOW_SECONDS = 1  # the template's MaximumBatchingWindowInSeconds
 EXECUTION = 140  # events of 1 KB that an execution carries: make bench, growth
-CPU_SECONDS = 0.00006  # per event, of the converter and its runtime: make bench, work per event
-MEMORY_MB = 512  # of the functions; Lambda gives a whole CPU for 1,769 MB (Lambda Developer Guide, memory)
-_MEMORY_MB_OF_A_CPU = 1769
+CPU_MICROSECONDS = 60  # per event, of the converter and its runtime: make bench, work per event
 _WRITE_UNIT = 1024
 _REGISTRATIONS_SECONDS = 60
-WINDOW_SECONDS = 1  # the template's MaximumBatchingWindowInSeconds
 
 
 class Durations(NamedTuple):
@@ -160,8 +159,7 @@ def of_calls(call_seconds: float) -> Durations:
     Before the chain of the execution there are the read of whom anything is held, and the start. An event of a mark
     waits for the one before it, at the fan-out queue and at the client's.
     """
-    work = CPU_SECONDS * _MEMORY_MB_OF_A_CPU / MEMORY_MB
-    return Durations((2 + CHAIN) * call_seconds, work, call_seconds, 2 * call_seconds)
+    return Durations((2 + CHAIN) * call_seconds, lambda_seconds(CPU_MICROSECONDS), call_seconds, 2 * call_seconds)
 
 
 def show(durations: Durations, quotas: Mapping[str, Mapping[str, Any]]) -> None:

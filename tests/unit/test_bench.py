@@ -3,13 +3,15 @@
 It cannot prove that AWS charges, limits and logs as the tables and the documentation say.
 """
 
+import argparse
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from bench import cold_start, history
+from bench import __main__ as bench
+from bench import cold_start, history, report
 from bench.calls import floor
 from bench.capacity import (
     BATCH_SIZE,
@@ -43,6 +45,9 @@ from bench.logs import MACHINE, execution_bytes, execution_events
 from bench.prices import Prices, load_prices
 from bench.report import targets
 from bench.rig import Calls, StateSize
+from bench.virtual.invocation import Single
+from bench.virtual.rates import AsOnAws, Carried, Delay
+from bench.virtual.shard import Source
 from local.stack import STACK
 from mark_event_queue.domain.batches import LIVE, input_of, pack
 from mark_event_queue.domain.contract import load
@@ -296,6 +301,15 @@ def _results() -> dict:
             name: {"events_per_second": rate}
             for name, rate in (("design", 100), ("original_silent", 4), ("original_logging", 5))
         },
+        "as_on_aws": {
+            "window_seconds": 1,
+            "ways": [
+                {"events_per_second": 2000, "delays": [{"rate": 100, "p99": 9}, {"rate": 500, "p99": 2}]},
+                {"events_per_second": 500, "delays": []},
+                {"events_per_second": 41, "delays": []},
+            ],
+            "singles": [{"seconds": 2.5}, {"seconds": 10}],
+        },
     }
 
 
@@ -321,6 +335,10 @@ def test_targets_are_met_at_their_limit_and_missed_behind_it():
         "end to end / original, silent": True,
         "end to end / original, logging": False,
         "chain of 100 marks - chain of 1 event, 3 clients": True,
+        "as on AWS: events / s of a shard": True,
+        "as on AWS: shard / original": False,
+        "as on AWS: one invocation, with 1 track / as deployed": True,
+        "as on AWS: p99 delay at 500 / s, s": True,
     }
 
 
@@ -352,3 +370,37 @@ def test_every_function_of_the_template_can_be_started_by_the_bench():
 
     assert functions.keys() == cold_start.FUNCTIONS.keys()
     assert needed <= cold_start.settings(Path("package")).keys()
+
+
+def test_the_table_says_where_a_way_does_not_get_through(capsys):
+    """A delay that grows and a backlog that stays are no figures; a queue that lacks something is told of."""
+    ways = [
+        Carried("this design, 8 tracks", 2500.4, [Delay(10, 0.5, 1.25, falls_behind=False)], 150.2),
+        Carried("original pattern", 9.96, [Delay(10, 3, 30, falls_behind=True)], None),
+    ]
+    sound, lacking = Single(8, 800, 400, 0.5, 3.1, True, True), Single(1, 800, 400, 0.5, 15.2, False, True)
+    result = report.as_on_aws(AsOnAws(0.02, Source(), ways, [sound, lacking]))
+    printed = capsys.readouterr().out
+    rows = [line.split("   ") for line in printed.splitlines() if "events / s" not in line]
+    cells = {row[0].strip(): [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
+    assert cells["this design, 8 tracks"] == ["2,500", "0.50 / 1.25", "150 s"]
+    assert cells["original pattern"] == ["10", "falls behind", "never"]
+    assert "3.1 s with 8 tracks, 15.2 s with 1 track" in printed
+    assert "in order: NO" in printed
+    assert json.loads(json.dumps(result))["ways"][0]["delays"][0]["p99"] == 1.25
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("20ms", 0.02), ("0.02", 0.02), ("5ms", 0.005), ("100ms", 0.1)])
+def test_the_length_of_a_call_is_milliseconds_or_seconds(text, seconds):
+    """As one would write it."""
+    assert bench.call_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "20", "4ms", "101ms", "0", "-20ms", "nan", "20 s"])
+def test_what_is_no_length_of_a_call_is_said_to_be_none(text, capsys):
+    """The message names what is wrong; nothing is measured."""
+    with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}'"):
+        bench.call_seconds(text)
+    with pytest.raises(SystemExit):
+        bench.main([f"--call={text}"])
+    assert "--call" in capsys.readouterr().err

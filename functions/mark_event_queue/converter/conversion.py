@@ -20,6 +20,7 @@ from mark_event_queue.domain.tracks import Track, Turn, spread
 
 Failures = dict[str, list[dict[str, str]]]
 Task = Callable[[], None]
+SideBySide = Callable[[Sequence[Task]], object]
 Answer = TypeVar("Answer")
 
 
@@ -50,7 +51,7 @@ def in_threads(tasks: Sequence[Task]) -> None:
 class Converter:
     """Delivers the records of invocations, and remembers what the stream will bring again without need."""
 
-    def __init__(self, tracks: int, side_by_side: Callable[[Sequence[Task]], None] = in_threads) -> None:
+    def __init__(self, tracks: int, side_by_side: SideBySide = in_threads) -> None:
         """Take how many executions may run at the same time, and a way to run them."""
         self._tracks = tracks
         self._side_by_side = side_by_side
@@ -97,7 +98,7 @@ class _Course:
         self._subscriptions = subscriptions
         self._stopped = Event()
 
-    def take(self, tracks: Sequence[Track], side_by_side: Callable[[Sequence[Task]], None]) -> None:
+    def take(self, tracks: Sequence[Track], side_by_side: SideBySide) -> None:
         """Run the tracks. Of whom anything is held is read once: the tracks have no mark in common."""
         if not tracks:
             return
