@@ -4,7 +4,8 @@ What runs is the application's own code: validation, gate, selection, parking, r
 real adapter of the table. Around it are a table in memory with DynamoDB's semantics (tests/dynamodb_in_memory.py),
 FIFO queues that drop repeats for five minutes, and a driver that calls the functions in the order of the two
 definitions (processes.py). A scope (scopes.py) is a small world: some batches of the stream, of which the next
-begins when the one before has succeeded; redrives, releases and discards beside them; and how often what may go wrong:
+begins when the one before has succeeded, at times beside those of another track; redrives, releases and discards beside
+them; and how often what may go wrong:
 
 - a fault: a client's queue does not take a wave, or some of it; or it does, and the answer is lost;
 - a crash: an invocation dies behind any of its calls, done or not; it is invoked again, or its execution dies, and the
@@ -25,7 +26,7 @@ longer changes, and the estimate of a recipient's events.
 
 What it cannot say. The scopes are small: one mark mostly, three events, at most three processes and their orphans, one
 or two faults and crashes each; the depth raises those. A query of several items is taken for one moment, which DynamoDB
-does not promise. The deadlines, more than one invocation per lane, and the waves of other marks are not in it. An event
+does not promise. The deadlines, more than one invocation per lane of a redrive, and a third mark are not in it. An event
 that is given up while a redrive has it in hand may reach the client late: that is left out of the order on purpose.
 `RejectedEvents=PassMark`, which gives the order up, is not in it either.
 
