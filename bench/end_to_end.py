@@ -74,6 +74,7 @@ def _deliverer(rig: Rig, function_name: str, queues: list[str]) -> Callable[[int
         until(lambda: all(depth(rig.engine, url) >= expected[url] for url in queues), f"{events} events", _SECONDS)
         seconds = time.monotonic() - started
         rig.enable(function_name, False)
+        rig.let_calls_end()
         return Delivery(events, seconds, rig.take_calls(), weight(rig) - logged)
 
     rig.enable(function_name, False)

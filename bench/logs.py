@@ -11,7 +11,7 @@ from local.inspection import logs
 # CloudWatch Logs adds 26 bytes to every event that it takes in (CloudWatch Logs User Guide, quotas).
 _PER_EVENT = 26
 
-MACHINE = "mark-event-queue-deliver"  # as the template names it
+MACHINE = "mark-event-queue"  # as the template names it: after the stack
 _EXECUTION = "111111111111111111111-abcd"  # as the converter names it
 _ARN = f"arn:aws:states:eu-west-2:123456789012:express:{MACHINE}:{_EXECUTION}:01234567-89ab-cdef-0123-456789abcdef"
 

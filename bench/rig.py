@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -107,6 +108,12 @@ class Rig:
         expected = self.session.executions.handled() + len(items)
         self.enable(converter, True)
         until(lambda: self.session.executions.handled() >= expected, f"{len(items)} events to be handled", _SECONDS)
+
+    def let_calls_end(self) -> None:
+        """Wait until for a second no call is made: a poller still deletes the last message that was delivered."""
+        size = -1
+        while size != (size := self.calls_file.stat().st_size):
+            time.sleep(1)
 
     def take_calls(self) -> Calls:
         """Return the calls since this was last asked."""

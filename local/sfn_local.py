@@ -76,8 +76,9 @@ def run(
 
 
 def every_case() -> list[tuple[str, str]]:
-    """Return all cases of all machines."""
-    return [(machine, case) for machine, cases in CASES.items() for case in cases]
+    """Return all cases of all machines, but those whose deadline passes in the middle of an execution."""
+    every = [(machine, case) for machine, cases in CASES.items() for case in cases]
+    return [(machine, case) for machine, case in every if not EXPECTED[machine][case].late_at]
 
 
 def _create(machines: Any, machine: str, role_arn: str) -> str:

@@ -26,8 +26,8 @@ longer changes, and the estimate of a recipient's events.
 
 What it cannot say. The scopes are small: one mark mostly, three events, at most three processes and their orphans, one
 or two faults and crashes each; the depth raises those. A query of several items is taken for one moment, which DynamoDB
-does not promise. The deadlines, more than one invocation per lane of a redrive, and a third mark are not in it. An event
-that is given up while a redrive has it in hand may reach the client late: that is left out of the order on purpose.
+does not promise. The deadlines, more than one invocation per lane of a redrive, and a third mark are not in it. What
+is given up while a redrive has it in hand may reach the client late: that is left out of the order on purpose.
 `RejectedEvents=PassMark`, which gives the order up, is not in it either.
 
     python -m tests.checker [--depth N] [--only TEXT] [--mutants]

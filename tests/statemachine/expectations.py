@@ -27,7 +27,8 @@ class Case(NamedTuple):
     """What a case is given, and what it has to come to.
 
     `way` names the states it comes by, in order, `tries` the Tasks that are tried other than once per
-    visit, `parked` how many events a delivery parks, `error` the name of the error it fails with.
+    visit, `parked` how many events a delivery parks, `error` the name of the error it fails with. The deadlines
+    pass before the state `late_at` is entered, if that is named: only an interpreter with a clock of ours can do it.
     """
 
     way: list[str]
@@ -35,6 +36,7 @@ class Case(NamedTuple):
     parked: int = 0
     error: str = ""
     given: dict[str, Any] = _BATCH
+    late_at: str = ""
 
 
 _VALIDATED = ["Validate Events", "Held At Gate?"]
@@ -53,7 +55,8 @@ _THREE_ROUNDS_WRITTEN = [*_VALIDATED, *[*_ROUND_WRITTEN, "Next Round To Write"] 
 _CALLED = ["Send Round", "Send Wave"]
 _ROUND_SENT = [*_CALLED, "All Accepted?"]
 _ANOTHER_ROUND = ["Next Round", "Rounds To Send?"]
-_REFUSED = [*_ROUND_SENT, "Send Refused Alone", "Send Refused Event"]
+_ALONE = ["Send Refused Alone", "Time For Another Try?", "Send Refused Event"]
+_REFUSED = [*_ROUND_SENT, *_ALONE]
 _REFUSED_FOR_GOOD = [*_REFUSED, "Refused For Good", "Any Refused For Good?", "Park Events"]
 _ONE_WAVE_LOST = [*_CALLED, "Access Refused?", "Wave Refused", "Send Wave", "All Accepted?"]
 _SERVED = ["Client Served", "Withheld Left?"]
@@ -182,7 +185,7 @@ _DELIVERIES = {
     ),
     "ClientLosesOneWaveAcceptsRefused": Case(
         [
-            *_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, "Send Refused Alone", "Send Refused Event", "Any Refused For Good?",
+            *_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, *_ALONE, "Any Refused For Good?",
             "Park Events", "Rounds To Send?", *_DELIVERED,
         ],
         {"Send Wave": 3},
@@ -190,7 +193,7 @@ _DELIVERIES = {
     ),
     "ClientLosesOneWaveAndOneEvent": Case(
         [
-            *_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, "Send Refused Alone", "Send Refused Event", "Refused For Good",
+            *_TWO_WAVES_WRITTEN, *_ONE_WAVE_LOST, *_ALONE, "Refused For Good",
             "Any Refused For Good?", "Park Events", "Rounds To Send?", *_DELIVERED,
         ],
         {"Send Wave": 3, "Send Refused Event": 4},
@@ -208,6 +211,14 @@ _DELIVERIES = {
     ),
     "ClientPartlyRefusedForGood": Case(
         [*_UP_TO_CLIENT, *_REFUSED_FOR_GOOD, "Rounds To Send?", *_HANDLED], {"Send Refused Event": 4}, parked=1
+    ),
+    "ClientPartlyRefusedTooLate": Case(
+        [
+            *_UP_TO_CLIENT, *_ROUND_SENT, "Send Refused Alone", "Time For Another Try?", "Refused Too Late",
+            "Any Refused For Good?", "Park Events", "Rounds To Send?", *_HANDLED,
+        ],
+        parked=1,
+        late_at="Time For Another Try?",
     ),
     "ClientPartlyRefusedThenQueueMissing": Case(
         [*_UP_TO_CLIENT, *_REFUSED_FOR_GOOD, "Rounds To Send?", *_HANDLED], {"Send Refused Event": 1}, parked=1

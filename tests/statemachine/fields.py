@@ -176,9 +176,7 @@ def _together(shapes: list[Shape]) -> Shape:
 
 def _shape_of(model: Any) -> Shape:
     if isinstance(model, StructureShape):
-        # DynamoDB's AttributeValue contains itself: below it, anything is believed.
-        recursive = model.name == "AttributeValue"
-        return {name: None if recursive else _shape_of(member) for name, member in model.members.items()}
+        return {name: _shape_of(member) for name, member in model.members.items()}
     if isinstance(model, ListShape):
         return Items(_shape_of(model.member))
     return None if isinstance(model, MapShape) else {}

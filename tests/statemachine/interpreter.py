@@ -122,7 +122,8 @@ def no_aws(service: str) -> Any:
     raise AssertionError(f"a state called {service}, which the case does not mock")
 
 
-def _now() -> datetime.datetime:
+def now() -> datetime.datetime:
+    """Return the time."""
     return datetime.datetime.now(tz=datetime.UTC)
 
 
@@ -138,7 +139,7 @@ def run(
     given: Any,
     case: MockTestCase | None = None,
     client_for: ClientFor = no_aws,
-    clock: Clock = _now,
+    clock: Clock = now,
 ) -> Execution:
     """Run one Express execution to its end.
 
@@ -243,11 +244,11 @@ def _response(first: int, last: int, response: dict[str, Any]) -> MockedResponse
 
 
 def _details(definition: str, given: Any) -> EvaluationDetails:
-    now = _now().isoformat()
+    started = now().isoformat()
     return EvaluationDetails(
         aws_execution_details=AWSExecutionDetails(account="123456789012", region="eu-west-2", role_arn=_ROLE),
         execution_details=ExecutionDetails(
-            arn=f"{_ARN}:express:machine:execution:1", name="execution", role_arn=_ROLE, inpt=given, start_time=now
+            arn=f"{_ARN}:express:machine:execution:1", name="execution", role_arn=_ROLE, inpt=given, start_time=started
         ),
         state_machine_details=StateMachineDetails(
             arn=f"{_ARN}:stateMachine:machine", name="machine", typ=StateMachineType.EXPRESS, definition=definition

@@ -242,7 +242,7 @@ def errors_of(state: State) -> set[str]:
     if operation is None:
         return _LAMBDA_ERRORS | _application_errors() if "lambda:invoke" in state.get("Resource", "") else set()
     # Step Functions names them as the AWS SDK for Java 2.x does: the shape, with one "Exception" at its end.
-    prefix = {"sqs": "Sqs", "dynamodb": "DynamoDb"}[operation.service]
+    prefix = {"sqs": "Sqs"}[operation.service]
     shapes = {shape.name.removesuffix("Exception") for shape in operation.model.error_shapes}
     return {f"{prefix}.{shape}Exception" for shape in shapes | {prefix, "SdkClient"}}
 

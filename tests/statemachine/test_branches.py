@@ -8,8 +8,9 @@ answers is not proven: names and shapes are held against AWS's service models, n
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -45,8 +46,8 @@ from tests.fakes import HeldEventsInMemory, HistoriesFake, QueueInMemory, Subscr
 from tests.statemachine import rules
 from tests.statemachine.cases import CASES, DELIVER, HISTORY, REDRIVE, RESPONSES, definition, first_and_last
 from tests.statemachine.definitions import in_turn, states, targets, tasks
-from tests.statemachine.expectations import CLIENT, EXPECTED
-from tests.statemachine.interpreter import Execution, mocked, run
+from tests.statemachine.expectations import CLIENT, EXPECTED, FAR
+from tests.statemachine.interpreter import Clock, Execution, mocked, now, run
 
 TASKS = {machine: tasks(definition(machine)) for machine in CASES}
 
@@ -59,7 +60,15 @@ every_delivery = pytest.mark.parametrize("case", CASES[DELIVER])
 
 @cache
 def _execution(machine: str, case: str) -> Execution:
-    return run(in_turn(definition(machine)), EXPECTED[machine][case].given, mocked(machine, case))
+    expected = EXPECTED[machine][case]
+    clock = _late_at(expected.way.index(expected.late_at)) if expected.late_at else now
+    return run(in_turn(definition(machine)), expected.given, mocked(machine, case), clock=clock)
+
+
+def _late_at(position: int) -> Clock:
+    """Return a clock by which the state at this position, and all behind it, are entered after every deadline."""
+    entered = count()
+    return lambda: now() if next(entered) < position else datetime.fromisoformat(FAR) + timedelta(seconds=1)
 
 
 def _delivery(case: str) -> Execution:
@@ -293,7 +302,7 @@ def _parked(case: str) -> dict[str, Any]:
 )
 def test_whole_wave_is_parked_with_its_error(case: str, error: str):
     """Parking is told whose it is, the whole plan, the Ids of the wave whose call failed, and why it did."""
-    sent = {"refused": [], "lost": [["0", "1"]], "errors": [error], "resent": _NONE_ALONE}
+    sent = {"refused": [], "lost": [["0-0", "0-1"]], "errors": [error], "resent": _NONE_ALONE}
     assert _parked(case) == {"client": "original", "plan": _plan(case), "sent": sent}
 
 
@@ -310,9 +319,9 @@ def test_what_there_is_no_time_for_is_parked_unsent(case: str, planner: str):
 @pytest.mark.parametrize(
     ("case", "refused", "error"),
     [
-        ("ClientPartlyRefusedForGood", "1", "Sqs.RequestThrottledException"),
-        ("ClientPartlyRefusedThenQueueMissing", "1", "Sqs.QueueDoesNotExistException"),
-        ("ClientRefusesInLaterRound", "2", "Sqs.RequestThrottledException"),
+        ("ClientPartlyRefusedForGood", "0-1", "Sqs.RequestThrottledException"),
+        ("ClientPartlyRefusedThenQueueMissing", "0-1", "Sqs.QueueDoesNotExistException"),
+        ("ClientRefusesInLaterRound", "1-0", "Sqs.RequestThrottledException"),
     ],
 )
 def test_only_refused_entries_are_parked_with_their_error(case: str, refused: str, error: str):
@@ -328,7 +337,7 @@ def test_only_refused_entries_are_parked_with_their_error(case: str, refused: st
     [
         ("ClientLosesOneWave", _NONE_ALONE),
         ("ClientLosesOneWaveAcceptsRefused", _NONE_ALONE),
-        ("ClientLosesOneWaveAndOneEvent", {"refused": ["11"], "errors": ["Sqs.RequestThrottledException"]}),
+        ("ClientLosesOneWaveAndOneEvent", {"refused": ["1-1"], "errors": ["Sqs.RequestThrottledException"]}),
     ],
 )
 def test_a_lost_wave_and_what_is_refused_beside_it_are_parked_together(case: str, resent: dict[str, Any]):
@@ -336,7 +345,7 @@ def test_a_lost_wave_and_what_is_refused_beside_it_are_parked_together(case: str
     parked = _parked(case)
     assert parked["plan"] == _plan(case)
     assert (parked["sent"]["lost"], parked["sent"]["errors"]) == (
-        [[str(place) for place in range(10)]],
+        [[f"0-{place}" for place in range(10)]],
         ["Sqs.SqsException"],
     )
     assert parked["sent"]["resent"] == resent

@@ -22,6 +22,8 @@ from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.mocking.mock_config import MockedResponseReturn, MockTestCase, StateMockedResponses
 
 from tests.builders import NOW
+from tests.statemachine.cases import definition
+from tests.statemachine.definitions import states
 from tests.statemachine.interpreter import mended, run
 
 
@@ -92,12 +94,17 @@ def test_array_contains(names: list[str], contained: bool):
 
 
 @pytest.mark.parametrize(
-    ("waves", "place"), [([["d"]], "0"), ([["a", "b", "c", "d"]], "3"), ([["a"], ["b", "c"], ["d"]], "3")]
+    ("waves", "place"), [([["d"]], "0-0"), ([["a", "b", "c", "d"]], "0-3"), ([["a"]] * 10 + [["b", "c", "d"]], "10-2")]
 )
 def test_an_id_finds_its_entry(waves: list[list[str]], place: str):
-    """An entry's Id, a text, is its place among the entries of all waves."""
-    given = {"plan": {"waves": waves}, "Id": place}
-    assert _evaluated("States.ArrayGetItem($.plan.waves[*][*], States.StringToJson($.Id))", given) == "d"
+    """An entry's Id is the number of its wave and its place in that."""
+    (selector,) = {
+        state["ItemSelector"]["entry.$"]
+        for name, state in states(definition())
+        if name in ("Write Refused Alone", "Send Refused Alone")
+    }
+    expression = selector.replace("$$.Map.Item.Value", "$.Id")
+    assert _evaluated(expression, {"batch": {"plan": {"waves": waves}}, "Id": place}) == "d"
 
 
 def test_a_number_finds_its_wave_and_the_next_round():

@@ -143,6 +143,16 @@ def test_no_round_is_sent_behind_the_deadline():
         assert "Send Round" not in [choice["Next"] for choice in state["Choices"]]
 
 
+def test_no_refused_entry_is_tried_alone_behind_the_deadline():
+    """Each asks the clock before it goes: of many that go forty at once some begin late."""
+    alone = _client().states["Send Refused Alone"]["ItemProcessor"]
+    first = alone["States"][alone["StartAt"]]
+    assert (first["Type"], first["Default"]) == ("Choice", "Send Refused Event")
+    assert first["Choices"] == [
+        {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "Refused Too Late"}
+    ]
+
+
 @every_timing
 def test_rounds_of_a_slow_client_end_within_the_execution(timing: Timing):
     """A round that starts at the last moment before the deadline ends, and what is left is parked, in time.
@@ -150,9 +160,9 @@ def test_rounds_of_a_slow_client_end_within_the_execution(timing: Timing):
     Assumed: the execution starts when its deadline was set, so whatever came before this round (gate, fan-out,
     selection, any number of slow rounds) took the time up to the deadline and no more. The round meets a
     client's queue that times out at every attempt but answers at the very last one of each state, with
-    entries refused; every wait has its full length. All waves leave at once, and so do the refused entries:
-    there are no more than forty of these, and no more than forty clients. Parking works, though each call of
-    it takes its whole TimeoutSeconds: once for what the round could not bring, once for all later rounds, which
+    entries refused; every wait has its full length. All waves leave at once. Of the refused entries forty are tried at
+    once, however many there are, and none behind the deadline. There are no more than forty clients. Parking works,
+    though each call of it takes its whole TimeoutSeconds: once for what the round could not bring, once for all later rounds, which
     are out of time. So does the gate, which holds what had to wait for these clients. A table that does not
     work fails the batch, and a fan-out that ends long after the deadline may: the stream brings it again.
     """

@@ -492,7 +492,7 @@ def test_the_rest_of_a_client_that_refuses_slowly_is_parked_in_its_order(stack: 
     execution = stack.execute(events, [client])
     assert execution.output["clients"] == [{"client": "Slow", "parked": 5}]
     assert stack.by_group(client["queueUrl"]) == _in_order(events[:1])
-    assert stack.held("Slow") == _in_order([events[1], *events[2:]])
+    assert stack.held("Slow") == _in_order(events[1:])
     assert [call.parameters["Payload"]["sent"]["lost"] for call in execution.calls("Park Events")] == [[], None]
 
 
@@ -558,8 +558,8 @@ def test_parking_is_handed_exactly_what_it_needs(stack: Stack):
     assert payload.keys() == {"client", "plan", "sent"}
     assert payload["client"] == "Client"
     assert payload["sent"] == {
-        "refused": ["1"], "lost": [], "errors": [],
-        "resent": {"refused": ["1"], "errors": ["Sqs.RequestThrottledException"]},
+        "refused": ["0-1"], "lost": [], "errors": [],
+        "resent": {"refused": ["0-1"], "errors": ["Sqs.RequestThrottledException"]},
     }  # fmt: skip
     assert payload["plan"].keys() == {"waves", "rounds", "now", "cursor", "last", "parked"}
     assert [numbers(wave) for wave in payload["plan"]["waves"]] == [[1, 2], [3, 4]]

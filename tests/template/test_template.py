@@ -769,7 +769,7 @@ def test_batches_run_as_express_executions(template: Template):
 
 def test_the_log_of_the_busiest_machine_is_a_cheap_one(template: Template):
     """Every event of it carries the machine's name; the class, which a group keeps for life, is in the group's name."""
-    assert _machine(template, MACHINE)["StateMachineName"] == {"Fn::Sub": "${AWS::StackName}-deliver"}
+    assert _machine(template, MACHINE)["StateMachineName"] == {"Ref": "AWS::StackName"}
     group = of_type(template, "AWS::Logs::LogGroup")[f"{MACHINE}LogGroup"]
     assert group["LogGroupClass"] == {"Ref": "ExecutionLogClass"}
     assert group["LogGroupName"]["Fn::Sub"].endswith("-${ExecutionLogClass}")

@@ -201,8 +201,8 @@ def test_an_execution_logs_its_states_and_if_asked_their_data():
 
 def test_the_log_that_is_reckoned_names_the_machine_as_the_template_does():
     """Every event of the log carries the name: a longer one is a dearer log."""
-    template = (ROOT / "template.yaml").read_text("utf-8")
-    assert f"Name: !Sub ${{AWS::StackName}}{MACHINE.removeprefix(STACK)}" in template
+    machine = of_type(translated("template.yaml"), "AWS::StepFunctions::StateMachine")["DeliverEventsStateMachine"]
+    assert (machine["StateMachineName"], MACHINE) == ({"Ref": "AWS::StackName"}, STACK)
 
 
 def test_a_window_gathers_what_comes_in_it():

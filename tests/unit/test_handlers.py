@@ -422,7 +422,7 @@ def test_parking_and_selecting_meet_in_the_table(parked_events, capsys):
     failed = planned(["A", "B"])
     failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
 
-    sent = refused_alone("Sqs.InvalidMessageContents", "0")
+    sent = refused_alone("Sqs.InvalidMessageContents", "0-0")
     gone_on = parking.handler({"client": "archive", "plan": failed, "sent": sent}, CONTEXT)
     asked = {"client": "archive", "plan": planned(["A", "B", "A"])}
     selected = _cold_start("selection").handler(asked, CONTEXT)
@@ -441,7 +441,7 @@ def test_a_redrive_goes_through_its_steps(parked_events, monkeypatch, capsys):
     _register()
     failed = planned(["A", "A", "A"])
     failed["waves"][0][0]["MessageBody"] = json.dumps({"nomineeName": PERSONAL[0]})
-    sent = refused_alone("Sqs.QueueDoesNotExistException", "0")
+    sent = refused_alone("Sqs.QueueDoesNotExistException", "0-0")
     _cold_start("parking").handler({"client": "archive", "plan": failed, "sent": sent}, CONTEXT)
 
     with aws_fake((200, {"Successful": []})) as aws:

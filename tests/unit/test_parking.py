@@ -114,7 +114,7 @@ def test_refused_events_are_parked_with_their_followers_alone():
     store = HeldEventsInMemory()
     of = planned(["A", "B", "A", "B", "C"])
 
-    rest = park(_request(of, _sent(of, refused={"1": "Sqs.InvalidContents"})), store)
+    rest = park(_request(of, _sent(of, refused={"0-1": "Sqs.InvalidContents"})), store)
 
     assert _stored(store) == {B: [2, 4]}
     assert _to_send(rest) == [3]
@@ -123,7 +123,7 @@ def test_refused_events_are_parked_with_their_followers_alone():
 def test_what_was_accepted_alone_is_not_parked():
     """Refused with its wave, it was delivered in a call of its own: it is not held, and neither is what follows."""
     store = HeldEventsInMemory()
-    sent = refused_alone("Sqs.SqsException", "1") | {"refused": ["0", "1"]}
+    sent = refused_alone("Sqs.SqsException", "0-1") | {"refused": ["0-0", "0-1"]}
 
     rest = park(_request(planned(["A", "B", "A", "B"]), sent), store)
 
@@ -162,7 +162,7 @@ def test_single_events_that_were_refused_for_different_reasons_are_held_with_the
     """One wave, three reasons: also those that follow are held with what refused the first of their mark."""
     store = HeldEventsInMemory()
     of = planned(["A", "B", "C", "D", "A", "C", "A"])
-    refused = {"0": "Sqs.InvalidMessageContents", "1": "States.Timeout", "2": "Sqs.SqsException"}
+    refused = {"0-0": "Sqs.InvalidMessageContents", "0-1": "States.Timeout", "0-2": "Sqs.SqsException"}
 
     rest = park(_request(of, _sent(of, refused=refused)), store)
 
@@ -175,7 +175,7 @@ def test_a_lost_wave_and_refused_events_of_another_meet_in_one_round():
     """Each sequence is held once, with the error of its own first entry; what was accepted goes on."""
     store = HeldEventsInMemory()
     of = planned([*_THIRTY, *_EVERY_THIRD])
-    sent = _sent(of, lost={1: "States.Timeout"}, refused={"3": "Sqs.SqsException", "29": "Sqs.UnsupportedOperation"})
+    sent = _sent(of, lost={1: "States.Timeout"}, refused={"0-3": "Sqs.SqsException", "2-9": "Sqs.UnsupportedOperation"})
 
     rest = park(_request(of, sent), store)
 
@@ -188,12 +188,12 @@ def test_a_lost_wave_and_refused_events_of_another_meet_in_one_round():
 
 
 def test_an_error_of_a_later_round_is_that_of_the_event_that_it_refused():
-    """An Id is a place in the plan as a whole: what it means does not depend on the wave that it was in."""
+    """An Id names the wave in the plan as a whole: what it means does not depend on the round."""
     store = HeldEventsInMemory()
     of = planned(["A", "B", "C", "A", "B", "B"])
     second = of | {"cursor": 1, "now": of["rounds"][1]}
 
-    rest = park(_request(second, _sent(second, refused={"3": "States.Timeout", "4": "Sqs.SqsException"})), store)
+    rest = park(_request(second, _sent(second, refused={"1-0": "States.Timeout", "1-1": "Sqs.SqsException"})), store)
 
     assert _errors(store) == {A: "States.Timeout", B: "Sqs.SqsException"}
     assert _stored(store) == {A: [4], B: [5, 6]}
@@ -251,8 +251,8 @@ def test_waves_that_were_lost_for_one_reason_are_parked_in_one_go():
 @pytest.mark.parametrize(
     "sent",
     [
-        {"lost": [["0"], ["1"]], "errors": ["Fault"], "resent": {"refused": [], "errors": []}},
-        {"lost": [], "errors": [], "resent": {"refused": ["0"], "errors": ["Fault", "Fault"]}},
+        {"lost": [["0-0"], ["0-1"]], "errors": ["Fault"], "resent": {"refused": [], "errors": []}},
+        {"lost": [], "errors": [], "resent": {"refused": ["0-0"], "errors": ["Fault", "Fault"]}},
     ],
 )
 def test_errors_that_do_not_match_what_they_are_of_are_refused(sent: dict[str, Any]):

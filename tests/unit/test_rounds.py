@@ -48,10 +48,8 @@ def _assert_well_made(of: Plan) -> None:
     assert all(of["rounds"])
     assert (of["cursor"], of["last"]) == (0, len(of["rounds"]) - 1)
     assert of["now"] == (of["rounds"][0] if of["rounds"] else [])
-    assert [entry["Id"] for wave in of["waves"] for entry in wave] == [
-        str(n) for n in range(sum(map(len, of["waves"])))
-    ]
-    for wave in of["waves"]:
+    for number, wave in enumerate(of["waves"]):
+        assert [entry["Id"] for entry in wave] == [f"{number}-{place}" for place in range(len(wave))]
         assert 1 <= len(wave) <= 10
 
 
@@ -113,14 +111,13 @@ def test_calls_are_as_few_as_waves_of_ten_allow(marks):
 
 
 @given(_MARKS)
-def test_an_id_is_the_place_among_all_entries(marks):
+def test_an_id_is_the_wave_and_the_place_in_it(marks):
     """An Id that SQS names in `Failed` finds its entry in the plan as a whole, whichever wave it was in."""
     of = planned(marks)
 
     _assert_well_made(of)
-    assert [entry for wave in of["waves"] for entry in wave] == [
-        entry | {"Id": str(place)} for place, entry in enumerate(entries_of(of))
-    ]
+    found = [of["waves"][int(wave)][int(place)] for wave, place in (e["Id"].split("-") for e in entries_of(of))]
+    assert found == entries_of(of)
 
 
 def test_a_hundred_events_of_a_hundred_marks_are_ten_calls_side_by_side():
@@ -166,7 +163,7 @@ def test_a_failed_call_parks_its_wave_and_its_followers_alone():
 
 def test_a_refused_entry_parks_its_followers_alone():
     """The accepted entries of a wave are not parked, and their groups' later events go on in order."""
-    parked, rest = part(planned(["A", "A", "A", "B", "B", "C"]), ["1"])
+    parked, rest = part(planned(["A", "A", "A", "B", "B", "C"]), ["0-1"])
 
     assert numbers(parked) == [4, 5]
     assert [numbers(wave) for wave in rest["waves"]] == [[2], [3]]
@@ -177,9 +174,9 @@ def test_a_refused_entry_parks_its_followers_alone():
 def test_parting_looks_only_at_what_is_still_to_send():
     """Rounds before the cursor were accepted: they are neither parked nor sent again."""
     second = _next_round(planned(["A", "A", "A", "B", "B"]))
-    assert [entry["Id"] for entry in entries_of(second)] == ["2", "3", "4"]
+    assert [entry["Id"] for entry in entries_of(second)] == ["1-0", "1-1", "2-0"]
 
-    parked, rest = part(second | {"parked": 3}, ["3"])
+    parked, rest = part(second | {"parked": 3}, ["1-1"])
 
     assert numbers(parked) == [5]
     assert [numbers(wave) for wave in rest["waves"]] == [[3]]

@@ -253,6 +253,7 @@ def _round_states(iteration: dict[str, Any], waves: Sequence[Sequence[Entry]], u
     yield from _calls_of_refused("Send Refused Alone", "Send Refused Event", entries, url)
     yield "Send Refused Event, caught", {"queueUrl": url, "entry": _widest(entries), "error": _CAUGHT}
     yield "Refused For Good, output", {"refusedId": ids[-1], "error": _LONGEST_NAME}
+    yield "Refused Too Late, output", {"refusedId": ids[-1], "error": _LONGEST_NAME}
     yield "Send Refused Alone, all refused", [{"refusedId": one, "error": _LONGEST_NAME} for one in ids]
     refused_for_good = {"refused": ids, "errors": [_LONGEST_NAME] * len(ids)}
     outcomes = {

@@ -38,18 +38,16 @@ def plan(entries: Iterable[Entry], parked: int = 0) -> Plan:
     The `waves` of a round leave side by side; `rounds` names those of each round by their places. A group's first
     entry is in the first round, its second in the second: it leaves only when the one before it was accepted.
     `now` is the round that `cursor` points at, `last` the place of the last one, -1 if there is nothing to send.
-    An entry's Id is its place among all entries of all waves.
+    An entry's Id is `<wave>-<place in it>`, by which the definition finds what SQS refused.
     """
     waves: list[Wave] = []
     rounds: list[list[int]] = []
-    place = 0
     for one_each in zip_longest(*sequences_of(entries)):
         leaving = [entry for entry in one_each if entry is not None]
         first = len(waves)
         for start in range(0, len(leaving), WAVE_SIZE):
-            wave = leaving[start : start + WAVE_SIZE]
-            waves.append([entry | {"Id": str(number)} for number, entry in enumerate(wave, place)])
-            place += len(wave)
+            wave = enumerate(leaving[start : start + WAVE_SIZE])
+            waves.append([entry | {"Id": f"{len(waves)}-{place}"} for place, entry in wave])
         rounds.append(list(range(first, len(waves))))
     return {
         "waves": waves,
