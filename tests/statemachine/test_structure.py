@@ -162,9 +162,9 @@ def test_rounds_of_a_slow_client_end_within_the_execution(timing: Timing):
     client's queue that times out at every attempt but answers at the very last one of each state, with
     entries refused; every wait has its full length. All waves leave at once. Of the refused entries forty are tried at
     once, however many there are, and none behind the deadline. There are no more than forty clients. Parking works,
-    though each call of it takes its whole TimeoutSeconds: once for what the round could not bring, once for all later rounds, which
-    are out of time. So does the gate, which holds what had to wait for these clients. A table that does not
-    work fails the batch, and a fan-out that ends long after the deadline may: the stream brings it again.
+    though each call of it takes its whole TimeoutSeconds: once for what the round could not bring, once for all later
+    rounds, which are out of time. So does the gate, which holds what had to wait for these clients. A table that does
+    not work fails the batch, and a fan-out that ends long after the deadline may: the stream brings it again.
     """
     definition, client = load(_file("deliver-events.asl.json")), _client()
     once_more = [client.states["Park Events"], definition["States"]["Hold Rest At Gate"]]
