@@ -376,6 +376,24 @@ def test_what_was_delivered_is_given_up_where_there_is_too_much_of_it():
     assert ("M", "3") not in delivered
 
 
+def test_what_has_no_sequence_number_is_never_left_out():
+    """Two records of a mark without one look alike: what is known of one says nothing of the other."""
+    delivered = Delivered()
+
+    delivered.remember([("M", "")])
+
+    assert ("M", "") not in delivered
+
+
+def test_a_record_without_a_sequence_number_that_fails_brings_the_whole_invocation_again():
+    """Lambda takes an empty identifier for all of it (Lambda Developer Guide, ReportBatchItemFailures)."""
+    records = _marks("A", "B")
+    del records[1]["dynamodb"]["SequenceNumber"]
+    world = World(failing={"B": BatchNotDeliveredError("FAILED")})
+
+    assert _deliver(records, world) == {"batchItemFailures": [{"itemIdentifier": ""}]}
+
+
 def test_tasks_side_by_side_are_all_awaited_before_one_raises():
     """Whoever asks what has been done is not told while it is still being done."""
     ended: list[str] = []

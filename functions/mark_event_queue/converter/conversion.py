@@ -79,13 +79,13 @@ class Converter:
             course.take(spread(carried, room, self._tracks), self._side_by_side)
         finally:
             self._delivered.remember(one.place for one in carried if one.position in course.done)
-        left = [one.position for one in carried if one.position not in course.done]
+        left = [one for one in carried if one.position not in course.done]
         if not left:
             self._delivered.forget(one.place for one in brought)
             return {"batchItemFailures": []}
-        if left[0] == 0:
+        if left[0].position == 0:
             raise course.failed[0]
-        return {"batchItemFailures": [{"itemIdentifier": records[left[0]]["dynamodb"]["SequenceNumber"]}]}
+        return {"batchItemFailures": [{"itemIdentifier": left[0].what.checkpoint}]}
 
 
 class _Course:

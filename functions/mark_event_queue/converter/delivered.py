@@ -19,8 +19,8 @@ class Delivered:
         return place in self._places
 
     def remember(self, places: Iterable[Place]) -> None:
-        """Note records of an invocation that has to come again."""
-        self._places |= dict.fromkeys(places)
+        """Note records of an invocation that has to come again; one without a sequence number could be any."""
+        self._places |= dict.fromkeys(place for place in places if place[1])
         for place in list(self._places)[: -self._most or None] if len(self._places) > self._most else ():
             del self._places[place]
 
