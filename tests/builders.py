@@ -4,13 +4,14 @@ Every builder gives something valid; a test names only what it is about.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from mark_event_queue.domain.batches import Batch, carry, in_order
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.rounds import Entry, Plan, entry_of, plan
 
@@ -177,6 +178,11 @@ def entries(marks: Sequence[str]) -> list[Entry]:
 def planned(marks: Sequence[str]) -> Plan:
     """Return the plan of one event per mark named, in the order of the stream."""
     return plan(entries(marks))
+
+
+def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:
+    """Return what the records become, in batches that follow one another, as those of a single mark do."""
+    return in_order(carry(records, bytes_per_batch), bytes_per_batch)
 
 
 def round_lost(error: str) -> dict[str, Any]:

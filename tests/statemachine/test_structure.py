@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from mark_event_queue.domain.batches import LIVE, RELEASE, Timing, cost, input_of, pack
+from mark_event_queue.domain.batches import LIVE, RELEASE, Timing, cost, input_of
 from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.events import convert
 from mark_event_queue.domain.forgetting import cost as cost_of_removal
 from mark_event_queue.domain.forgetting import forgotten_by
 from mark_event_queue.domain.rounds import WAVE_SIZE
 from mark_event_queue.redrive.redrive import SEQUENCES_PER_TURN, TURNS_PER_EXECUTION
-from tests.builders import NOW, SCHEMAS, item, record, removal
+from tests.builders import NOW, SCHEMAS, item, pack, record, removal
 from tests.statemachine import rules
 from tests.statemachine.definitions import (
     FILES,

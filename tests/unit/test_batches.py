@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack, split
+from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, split
 from mark_event_queue.domain.budget import STATE_BYTES, budget
 from mark_event_queue.domain.events import Event, convert, text_of_event
-from tests.builders import NOW, checkpoint, client, image_lacking, item, record, removal, sequence_number
+from tests.builders import NOW, checkpoint, client, image_lacking, item, pack, record, removal, sequence_number
 
 ROOMY = budget([])
 

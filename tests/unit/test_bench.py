@@ -49,10 +49,10 @@ from bench.virtual.invocation import Single
 from bench.virtual.rates import AsOnAws, Carried, Delay
 from bench.virtual.shard import Source
 from local.stack import STACK
-from mark_event_queue.domain.batches import LIVE, input_of, pack
+from mark_event_queue.domain.batches import LIVE, input_of
 from mark_event_queue.domain.contract import load
 from mark_event_queue.validator.validation import validate
-from tests.builders import NOW, ROOT, SCHEMAS
+from tests.builders import NOW, ROOT, SCHEMAS, pack
 from tests.template.translation import of_type, translated
 
 ONE_DOLLAR = Prices({name: {"usd": 1, "per": 1} for name in load_prices().by_name})

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.histories import HistoriesTable
-from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of, pack
+from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, Timing, cost, input_of
 from mark_event_queue.domain.budget import (
     LARGEST_EVENT_BYTES,
     LONGEST_CLIENT_NAME,
@@ -56,6 +56,7 @@ from tests.builders import (
     client,
     event_id,
     item,
+    pack,
     record,
     removal,
     state_machine,

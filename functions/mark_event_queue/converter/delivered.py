@@ -21,7 +21,7 @@ class Delivered:
     def remember(self, places: Iterable[Place]) -> None:
         """Note records of an invocation that has to come again; one without a sequence number could be any."""
         self._places |= dict.fromkeys(place for place in places if place[1])
-        for place in list(self._places)[: -self._most or None] if len(self._places) > self._most else ():
+        for place in list(self._places)[: max(0, len(self._places) - self._most)]:
             del self._places[place]
 
     def forget(self, places: Iterable[Place]) -> None:

@@ -128,11 +128,6 @@ def in_order(carried: Iterable[Carried], bytes_per_batch: int) -> Iterator[Batch
         yield from map(batch_of, _split(run, bytes_per_batch))
 
 
-def pack(records: Iterable[Mapping[str, Any]], bytes_per_batch: int) -> Iterator[Batch]:
-    """Yield the events of the records as batches, in order, none above `bytes_per_batch`."""
-    return in_order(carry(records, bytes_per_batch), bytes_per_batch)
-
-
 def split(events: Iterable[Event], bytes_per_batch: int) -> Iterator[Batch]:
     """Yield the events as batches, in order, each as full as `bytes_per_batch` allows."""
     return in_order((_carried(number, event) for number, event in enumerate(events)), bytes_per_batch)

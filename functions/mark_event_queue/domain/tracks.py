@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mark_event_queue.domain.batches import Batch, Carried, batch_of, in_order
+from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.forgetting import Forgotten
 from mark_event_queue.domain.rounds import WAVE_SIZE
 
@@ -59,7 +60,7 @@ def spread(carried: Sequence[Carried], bytes_per_batch: int, tracks: int) -> lis
 
 
 def _chains(carried: Sequence[Carried], bytes_per_batch: int) -> list[Chain]:
-    if sum(one.size for one in carried) <= bytes_per_batch and all(one.text for one in carried):
+    if sum(one.size for one in carried) <= bytes_per_batch and all(isinstance(one.what, Event) for one in carried):
         return [[batch_of(carried)]] if carried else []
     sequences: dict[str, list[Carried]] = {}
     for one in carried:
