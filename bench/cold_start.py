@@ -137,7 +137,7 @@ def settings(package: Path) -> dict[str, str]:
         "EVENT_TABLE": "bench",
         "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:bench",
         "PARKED_EVENTS_TABLE": "bench",
-        "SCHEMAS_FOLDER": str(stack.SCHEMAS),
+        "SCHEMAS_FOLDER": str(stack.SCHEMAS.parent),
         "REJECTED_EVENTS": "HoldMark",
         "TRACKS": "8",
         "UNDELIVERED_RECORDS_BUCKET": "bench",

@@ -22,7 +22,7 @@ from mark_event_queue.history.past import Rules
 from mark_event_queue.history.ports import Item, Stores
 from mark_event_queue.history.request import EVENTS_PER_SECOND, SEGMENTS
 
-_SCHEMAS = Path(__file__).parent.parent / "schemas" / "v1"
+_SCHEMAS = Path(__file__).parent.parent / "schemas"
 _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _SAMPLE = 1_000  # marks that the code really goes through; the rest is so many times the same
 _PAGE_BYTES = 1_000_000  # DynamoDB API Reference, Scan: 1 MB

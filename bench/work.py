@@ -65,7 +65,7 @@ def lambda_seconds(microseconds: float) -> float:
 def measure() -> Work:
     """Measure everything in turns, and take the best of each: noise only ever adds."""
     batch = records(EVENTS, EVENTS)
-    contract, room = load(SCHEMAS), budget(_CLIENTS)
+    contract, room = load(SCHEMAS.parent), budget(_CLIENTS)
     (packed,) = _batches(batch, room)
     bodies = [event.body for event in packed.events]
     payload = input_of(packed, _CLIENTS, _NOW, LIVE)

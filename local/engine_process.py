@@ -96,11 +96,11 @@ def mend_batch_item_failures() -> None:
 
 
 def mend_layer_folder() -> None:
-    """Let settings name files of a layer below /opt, as on AWS: MiniStack unpacks it beside the function's code."""
+    """Let settings name /opt, where a layer is, as on AWS: MiniStack unpacks it beside the function's code."""
 
     def spawn(worker: Any) -> None:
         variables = worker.config.get("Environment", {}).get("Variables", {})
-        moved = {name: value.replace("/opt/", "../layer_0/", 1) for name, value in variables.items()}
+        moved = {name: "../layer_0" if value == "/opt" else value for name, value in variables.items()}
         worker.config = worker.config | {"Environment": {"Variables": moved}}
         spawn_worker(worker)
 

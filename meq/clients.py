@@ -24,6 +24,7 @@ class Registration:
     since: str | None = None
     history: Progress | None = None
     notices: list[str] = field(default_factory=list)
+    major: int | None = None
 
 
 def registrations(stack: Stack) -> list[Registration]:
@@ -56,6 +57,7 @@ def _registration(name: str, subscription: Subscription | None, problem: str | N
         subscription.filter is not None,
         subscription.since or None,
         notices=sorted(subscription.notices),
+        major=subscription.major or None,
     )
 
 

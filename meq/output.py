@@ -115,7 +115,8 @@ def _terms(one: Registration) -> list[str]:
     terms = ["paused"] if one.paused else []
     terms += ["filter"] if one.filter else []
     terms += [f"history from {one.since}: {_far(one.history)}"] if one.since else []
-    return terms + [f"notices: {', '.join(one.notices)}"] * bool(one.notices)
+    terms += [f"notices: {', '.join(one.notices)}"] if one.notices else []
+    return terms + ([f"major {one.major}"] if one.major else [])
 
 
 def _far(history: Progress | None) -> str:

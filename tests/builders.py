@@ -4,6 +4,7 @@ Every builder gives something valid; a test names only what it is about.
 """
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -168,6 +169,18 @@ def event_input(number: int = 1, mark: str = "AFC 6", body: str | None = None, u
         "body": json.dumps(example() | {"eventId": event_id(number), "mark": mark}) if body is None else body,
     }
     return event | ({"unfit": unfit} if unfit else {})
+
+
+def add_second_major(schemas: Path) -> None:
+    """Put a major version 2 into a folder of schemas: it has one more status, MARK_LEASED, and demands a price."""
+    folder = Path(shutil.copytree(schemas / "v1", schemas / "v2"))
+    (folder / "VERSION").write_text("2.0.0\n", "utf-8")
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text("utf-8").replace("/schemas/v1/", "/schemas/v2/"), "utf-8")
+    shared = json.loads((folder / "shared.json").read_text("utf-8"))
+    shared["$defs"]["status"]["enum"].append("MARK_LEASED")
+    shared["$defs"]["registrationNumber"]["required"].append("price")
+    (folder / "shared.json").write_text(json.dumps(shared, indent=2), "utf-8")
 
 
 def entries(marks: Sequence[str]) -> list[Entry]:

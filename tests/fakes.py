@@ -12,7 +12,7 @@ from threading import Semaphore, Thread, get_ident
 from typing import Any
 
 from mark_event_queue.domain.clients import Subscription
-from mark_event_queue.domain.contract import Violation
+from mark_event_queue.domain.contract import Judgement, Violation
 from mark_event_queue.domain.held import HeldSequence, Recipient, mark_of, violations_of
 from mark_event_queue.domain.history import HistoryState
 from mark_event_queue.domain.rounds import WAVE_SIZE, Entry, number_of
@@ -387,10 +387,17 @@ class VerdictContract:
     """A contract that gives the violations a test chose, by the event's JSON text."""
 
     verdict: Callable[[str], list[Violation]]
+    versions: Sequence[str] = ("1.0.0",)
+    name: str = "LockEvent"
 
-    def violations(self, body: str) -> list[Violation]:
+    def judge(self, body: str) -> Judgement:
         """Return the test's verdict."""
-        return self.verdict(body)
+        violations = self.verdict(body)
+        return Judgement(self.name, [] if violations else self.versions, violations)
+
+    def judge_notice(self, name: str) -> Judgement:
+        """Return that it is published."""
+        return Judgement(name, self.versions, ())
 
 
 @dataclass

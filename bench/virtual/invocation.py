@@ -27,7 +27,7 @@ _REGISTERED = datetime(2026, 3, 1, tzinfo=UTC)
 _SUBSCRIPTIONS = [
     Subscription(f"Bench{number}", _QUEUE.format(f"Bench{number}"), _REGISTERED) for number in range(CLIENTS)
 ]
-_CONTRACT = load(SCHEMAS)
+_CONTRACT = load(SCHEMAS.parent)
 
 Shape = tuple[int, ...]
 """How many events each mark of a batch has, the most first."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
-from mark_event_queue.domain.contract import Contract, Violation
+from mark_event_queue.domain.contract import Contracts, Judgement, Violation
 from mark_event_queue.domain.errors import BatchNotDeliveredError, RedriveRequestError
 from mark_event_queue.domain.holding import hold_followers
 from mark_event_queue.domain.rounds import plan
@@ -55,15 +55,16 @@ class Code:
     conclude: Callable[..., Any] = conclude
 
 
-class _Deployed(Contract):
+class _Deployed(Contracts):
     """The contract after so many deployments: an event's body says from which one on it is valid."""
 
     def __init__(self, level: int) -> None:
         self._level = level
 
-    def violations(self, body: str) -> list[Violation]:
+    def judge(self, body: str) -> Judgement:
         """Return a violation as long as it is one."""
-        return [Violation("", "broken")] if self._level < int(body) else []
+        valid = self._level >= int(body)
+        return Judgement("Event", ["1.0.0"] if valid else [], [] if valid else [Violation("", "broken")])
 
 
 class Processes:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from local.guarantees import reference_validators
-from mark_event_queue.domain.contract import Contract, load, pointer
+from mark_event_queue.domain.contract import Contracts, load, pointer
 from tests.builders import SCHEMAS
 
 Pairs = set[tuple[str, str]]
@@ -22,14 +22,14 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def contract() -> Contract:
+def contract() -> Contracts:
     """Return the contract that the functions use."""
-    return load(SCHEMAS)
+    return load(SCHEMAS.parent)
 
 
 def contract_pairs(body: str) -> Pairs:
     """Return every (path, rule) that the contract finds broken in an event, given as JSON text."""
-    return {(violation.path, violation.rule) for violation in contract().violations(body)}
+    return {(violation.path, violation.rule) for violation in contract().judge(body).violations}
 
 
 def reference_pairs(body: str, *, assert_format: bool = False) -> Pairs:

@@ -8,14 +8,12 @@ import pytest
 
 from mark_event_queue.domain.contract import load
 from mark_event_queue.domain.forgetting import forgotten_by
-from tests.builders import ROOT, SCHEMAS, removal
+from tests.builders import EXAMPLES, SCHEMAS, removal
 
-NOTICES = ROOT / "schemas" / "notices" / "v1"
-EXAMPLES = ROOT / "schemas" / "examples" / "notices" / "v1"
-SCHEMA = json.loads((NOTICES / "ForgottenNotice.json").read_text("utf-8"))
+SCHEMA = json.loads((SCHEMAS / "ForgottenNotice.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*/*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*Notice/*.json")), ids=lambda path: path.stem)
 def test_examples_are_valid_for_every_validator(example):
     """The folder's name is that of the schema."""
     notice = json.loads(example.read_text("utf-8"))
@@ -42,7 +40,7 @@ def test_what_is_sent_is_what_is_published(mark):
 
 def test_a_notice_is_no_event():
     """The contract of events refuses it, and knows no event type of its name."""
-    contract = load(SCHEMAS)
+    contract = load(SCHEMAS.parent)
 
-    assert contract.violations('{"notice":"forgotten","mark":"AFC 6"}')
+    assert contract.judge('{"notice":"forgotten","mark":"AFC 6"}').violations
     assert "ForgottenNotice" not in contract.event_names

@@ -33,13 +33,11 @@ def test_a_file_is_named_after_the_event_it_is_the_schema_of(name):
     assert schema["properties"]["eventName"] == {"const": name}
 
 
-def test_the_folders_of_examples_are_the_event_names():
-    """Examples are found by the name of their event."""
+def test_the_folders_of_examples_are_the_names_of_events_and_notices():
+    """Examples are found by the name of what they are of."""
     folders = {path.name for path in EXAMPLES.iterdir()}
 
-    assert folders == {
-        schema["properties"]["eventName"]["const"] for name, schema in schemas().items() if name.endswith("Event.json")
-    }
+    assert folders == {*EVENT_NAMES, "ForgottenNotice"}
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))
@@ -64,5 +62,5 @@ def test_references_stay_within_the_major_version(name):
 
 
 def test_every_published_file_is_read():
-    """The folder of a major version holds schemas and nothing else."""
-    assert {path.name for path in SCHEMAS.iterdir()} == set(schemas())
+    """The folder of a major version holds schemas and its version, and nothing else."""
+    assert {path.name for path in SCHEMAS.iterdir()} == {*schemas(), "VERSION"}

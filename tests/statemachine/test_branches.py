@@ -747,7 +747,7 @@ def test_mocked_plans_are_such_as_the_planner_makes():
 def test_mocked_answers_of_the_validator_are_such_as_the_validator_makes(case: str):
     """It answers with all that the validator does, and hands on of whom anything is held as the case's input has it."""
     given = EXPECTED[DELIVER][case].given
-    made = validate(given["batch"] | {"events": []}, given["clients"], load(SCHEMAS), hold_marks=True)
+    made = validate(given["batch"] | {"events": []}, given["clients"], load(SCHEMAS.parent), hold_marks=True)
     for answer in _payloads(case, "Validate Events"):
         assert answer.keys() == made.keys()
         assert answer["counts"].keys() == made["counts"].keys()
@@ -757,7 +757,7 @@ def test_mocked_answers_of_the_validator_are_such_as_the_validator_makes(case: s
 def test_mocked_withheld_events_are_such_as_the_validator_makes():
     """Every withheld event of a case has the fields that the validator gives one that it rejects, and no others."""
     batch = {"events": [event_input(body="{}")], "held": {"recipients": [], "atGate": False}}
-    (made,) = validate(batch, [], load(SCHEMAS), hold_marks=True)["withheld"]
+    (made,) = validate(batch, [], load(SCHEMAS.parent), hold_marks=True)["withheld"]
     withheld = [event for answer in _answers(DELIVER) for event in answer.payload.get("withheld", ())]
     assert withheld
     assert {tuple(event) for event in withheld} == {tuple(made)}
@@ -852,7 +852,7 @@ def test_mocked_answers_of_a_history_are_such_as_the_function_makes():
     said, moment = Subscription("original", url, now, since="beginning"), Moment(now, "run", 60)
     checked = check(HistoryRequest("original"), said, stores, moment)
     mark = check(HistoryRequest("original", mark="A"), replace(said, since=""), stores, moment)
-    rules_ = Rules(load(SCHEMAS), said, "run", (), True, now)
+    rules_ = Rules(load(SCHEMAS.parent), said, "run", (), True, now)
     sender = Sender(Pace(500), lambda: True)
     begun = begin(checked, stores)
     stores.held.close("original", "A")

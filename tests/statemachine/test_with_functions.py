@@ -24,7 +24,7 @@ from moto import mock_aws
 
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.domain.batches import LIVE, RELEASE, Batch, input_of
-from mark_event_queue.domain.contract import load
+from mark_event_queue.domain.contract import Judgement, load
 from mark_event_queue.domain.events import Event, to_group_id
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.rounds import Entry, entry_of, plan
@@ -42,7 +42,7 @@ from tests.statemachine.cases import DELIVER, definition
 from tests.statemachine.interpreter import Execution, mocked, run
 
 REGION = "eu-west-2"
-CONTRACT = load(SCHEMAS)
+CONTRACT = load(SCHEMAS.parent)
 LAMBDA_TASKS = ("Validate Events", "Hold At Gate", "Hold Rest At Gate", "Select Events", "Park Events")
 
 Function = Callable[..., Any]
@@ -302,6 +302,7 @@ def test_the_message_is_the_event_and_its_identity(stack: Stack):
     assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == {
         "eventId": event["eventId"],
         "sequenceNumber": event["sequenceNumber"],
+        "schema": "EntitlementCreateEvent/1.0.0",
     }
 
 
@@ -314,9 +315,9 @@ def _broken(event: dict[str, str]) -> dict[str, str]:
 class Lenient:
     """A contract, deployed since, that allows what the one before forbade."""
 
-    def violations(self, body: str) -> list[Any]:
+    def judge(self, body: str) -> Judgement:
         """Find nothing wrong."""
-        return []
+        return Judgement("LockEvent", ["1.0.0"], [])
 
 
 def test_what_breaks_the_contract_holds_its_mark_and_no_other(stack: Stack):

@@ -300,6 +300,10 @@ def test_another_time_is_another_history():
         ({"from": 7}, 'has a "from" that is neither "beginning" nor an instant'),
         ({"notices": "forgotten"}, 'has "notices" that are not a list of those there are: forgotten'),
         ({"notices": ["gone"]}, 'has "notices" that are not a list of those there are: forgotten'),
+        ({"major": "1"}, 'has a "major" that is no whole number from 1 to 99'),
+        ({"major": 0}, 'has a "major" that is no whole number from 1 to 99'),
+        ({"major": True}, 'has a "major" that is no whole number from 1 to 99'),
+        ({"major": 1.5}, 'has a "major" that is no whole number from 1 to 99'),
         ({"notices": [[]]}, 'has "notices" that are not a list of those there are: forgotten'),
     ],
 )

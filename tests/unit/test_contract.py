@@ -1,4 +1,4 @@
-"""Unit tier, `domain.contract`: proves that a contract that is not whole judges nobody.
+"""Unit tier, `domain.contract`: proves that a contract that is not whole judges nobody, and what several majors say.
 
 What the published schemas say is proven in tests/contract.
 """
@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from mark_event_queue.domain.contract import load
-from mark_event_queue.domain.errors import IncompleteContractError
-from tests.builders import EVENT_NAMES, SCHEMAS
+from mark_event_queue.domain.contract import IncompleteContractError, load, load_major
+from tests.builders import EVENT_NAMES, SCHEMAS, add_second_major, example
 
 
 @pytest.fixture
@@ -30,13 +29,13 @@ def _edit(path: Path, change: Callable[[Any], Any]) -> None:
 
 def test_the_published_schemas_are_whole(folder):
     """Nothing is missing in what the functions are given."""
-    assert load(folder).event_names == set(EVENT_NAMES)
+    assert load_major(folder).event_names == set(EVENT_NAMES)
 
 
 def test_an_empty_folder_is_no_contract(tmp_path):
     """As of a checkout that lost its links: better no validator than one that rejects everything."""
-    with pytest.raises(IncompleteContractError, match=r"envelope\.json, which lists the event types, is not there"):
-        load(tmp_path)
+    with pytest.raises(IncompleteContractError, match="VERSION, which says which version this is, is not there"):
+        load_major(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_no_contract(tmp_path):
@@ -45,7 +44,7 @@ def test_a_folder_that_is_not_there_is_no_contract(tmp_path):
 
     for folder in (tmp_path / "nowhere", tmp_path / "schemas"):
         with pytest.raises(IncompleteContractError):
-            load(folder)
+            load_major(folder)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SCHEMAS.iterdir()))
@@ -54,7 +53,7 @@ def test_every_file_is_missed(folder, name):
     (folder / name).unlink()
 
     with pytest.raises(IncompleteContractError, match=name):
-        load(folder)
+        load_major(folder)
 
 
 def test_an_event_type_without_a_schema_is_missed(folder):
@@ -62,7 +61,7 @@ def test_an_event_type_without_a_schema_is_missed(folder):
     _edit(folder / "envelope.json", lambda schema: schema["properties"]["eventName"]["enum"].append("MarkSoldEvent"))
 
     with pytest.raises(IncompleteContractError, match=r"MarkSoldEvent\.json"):
-        load(folder)
+        load_major(folder)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_a_reference_to_nothing_is_missed(folder, name, reference):
     _edit(folder / name, lambda schema: schema.update({"$ref": reference}))
 
     with pytest.raises(IncompleteContractError):
-        load(folder)
+        load_major(folder)
 
 
 @pytest.mark.parametrize("part", ["instant", "optionalInstant", "mark", "status", "address", "registrationNumber"])
@@ -82,7 +81,7 @@ def test_a_shared_part_that_is_referred_to_is_missed(folder, part):
     _edit(folder / "shared.json", lambda schema: schema["$defs"].pop(part))
 
     with pytest.raises(IncompleteContractError, match=part):
-        load(folder)
+        load_major(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "../../../schemas/v1/LockEvent.json", "[]", "7", "{}", '{"$id": 7}'])
@@ -91,7 +90,7 @@ def test_a_file_that_is_no_schema_is_told(folder, text):
     (folder / "LockEvent.json").write_text(text)
 
     with pytest.raises(IncompleteContractError):
-        load(folder)
+        load_major(folder)
 
 
 @pytest.mark.parametrize("change", [{"type": "objekt"}, {"pattern": "("}])
@@ -100,4 +99,79 @@ def test_a_schema_that_breaks_the_dialect_is_told(folder, change):
     _edit(folder / "LockEvent.json", lambda schema: schema.update(change))
 
     with pytest.raises(IncompleteContractError, match=r"LockEvent\.json"):
-        load(folder)
+        load_major(folder)
+
+
+@pytest.fixture
+def majors(folder: Path) -> Path:
+    """A folder with the published major version and a further one."""
+    add_second_major(folder.parent)
+    return folder.parent
+
+
+@pytest.mark.parametrize(
+    ("status", "price", "versions"),
+    [
+        ("MARK_ASSIGNED", 299, ["1.0.0", "2.0.0"]),
+        ("MARK_ASSIGNED", None, ["1.0.0", "2.0.0"]),
+        ("MARK_ASSIGNED", "absent", ["1.0.0"]),
+        ("MARK_LEASED", 299, ["2.0.0"]),
+    ],
+)
+def test_an_event_is_valid_in_whichever_majors_allow_it(majors, status, price, versions):
+    """All of them are told, oldest first, and none of its rules is broken."""
+    event = example()
+    event["RegistrationNumber"] |= {"Status": status, "price": price}
+    if price == "absent":
+        del event["RegistrationNumber"]["price"]
+
+    judgement = load(majors).judge(json.dumps(event))
+
+    assert judgement == ("EntitlementCreateEvent", versions, ())
+
+
+def test_of_an_event_that_no_major_allows_the_rules_of_the_nearest_are_told(majors):
+    """A status that is none is one broken rule in the first, and beside it there is no price for the second."""
+    event = example()
+    event["RegistrationNumber"]["Status"] = "SOLD"
+    del event["RegistrationNumber"]["price"]
+
+    judgement = load(majors).judge(json.dumps(event))
+
+    assert judgement.versions == []
+    assert judgement.violations == [("/RegistrationNumber/Status", "enum")]
+
+
+def test_an_event_type_of_a_later_major_is_judged_by_that(majors):
+    """Not by the older one, to which its name alone is wrong."""
+    _edit(
+        majors / "v2" / "envelope.json", lambda schema: schema["properties"]["eventName"]["enum"].append("LeaseEvent")
+    )
+    lease = json.loads((majors / "v2" / "LockEvent.json").read_text("utf-8"))
+    lease["$id"] = lease["$id"].replace("LockEvent", "LeaseEvent")
+    lease["properties"]["eventName"]["const"] = "LeaseEvent"
+    (majors / "v2" / "LeaseEvent.json").write_text(json.dumps(lease), "utf-8")
+    event = example() | {"eventName": "LeaseEvent"}
+
+    assert load(majors).judge(json.dumps(event)).versions == ["2.0.0"]
+    event["RegistrationNumber"]["version"] = 0
+    assert load(majors).judge(json.dumps(event)).violations == [("/RegistrationNumber/version", "minimum")]
+
+
+@pytest.mark.parametrize("version", ["", "1", "1.0", "2.0.0", "1.0.0.0", "01.0.0", "1.0.x"])
+def test_the_version_is_one_of_the_folders_major(folder, version):
+    """Clients are told it with every event, so a contract without one judges nobody."""
+    (folder / "VERSION").write_text(version)
+
+    with pytest.raises(IncompleteContractError, match="VERSION"):
+        load_major(folder)
+
+
+def test_a_folder_without_a_major_is_no_contract(tmp_path):
+    """Nor is one with more of them than can be judged side by side."""
+    with pytest.raises(IncompleteContractError, match="no folder of a major version"):
+        load(tmp_path)
+    for number in range(1, 4):
+        (tmp_path / f"v{number}").mkdir()
+    with pytest.raises(IncompleteContractError, match="3 major versions; 2 can be delivered"):
+        load(tmp_path)

@@ -57,7 +57,7 @@ def _notice(number: int = 9) -> Entry:
 def _validated(forgotten: dict[str, Any]) -> dict[str, Any]:
     """Return what the validator makes of a batch of one removal."""
     batch = {"events": [], "forgotten": [forgotten], "held": NOTHING_HELD}
-    return validate(batch, [], load(SCHEMAS), hold_marks=True)
+    return validate(batch, [], load(SCHEMAS.parent), hold_marks=True)
 
 
 def test_what_waits_of_a_forgotten_mark_is_deleted_everywhere():
@@ -140,7 +140,7 @@ def test_a_notice_is_no_event_and_says_so():
     notice = _notice()
 
     assert json.loads(notice["MessageBody"]) == {"notice": "forgotten", "mark": "AFC 6"}
-    assert notice["MessageAttributes"].keys() == {"notice", "sequenceNumber"}
+    assert notice["MessageAttributes"].keys() == {"notice", "sequenceNumber", "schema"}
     assert notice["MessageGroupId"] == _entries(1)[0]["MessageGroupId"]
 
 
@@ -166,7 +166,7 @@ def test_a_notice_waits_behind_what_is_held_and_comes_in_its_turn():
 
     assert [set(entry["MessageAttributes"]) for entry in queue.received] == [
         {"eventId", "sequenceNumber"},
-        {"notice", "sequenceNumber"},
+        {"notice", "sequenceNumber", "schema"},
     ]
 
 

@@ -18,7 +18,7 @@ from mark_event_queue.validator.validation import validate
 from tests.builders import NOTHING_HELD, SCHEMAS, entries, event_input, numbers
 from tests.fakes import HeldEventsInMemory
 
-CONTRACT = load(SCHEMAS)
+CONTRACT = load(SCHEMAS.parent)
 A, B, C = (to_group_id(mark) for mark in "ABC")
 
 

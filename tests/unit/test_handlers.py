@@ -53,7 +53,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
         "PARKED_EVENTS_TABLE": "parked-events",
         "REJECTED_EVENTS": "HoldMark",
         "TRACKS": "8",
-        "SCHEMAS_FOLDER": str(SCHEMAS),
+        "SCHEMAS_FOLDER": str(SCHEMAS.parent),
         "POWERTOOLS_METRICS_NAMESPACE": "mark-event-queue",
         "POWERTOOLS_SERVICE_NAME": request.node.name,  # a Logger of its own, on the test's stdout
     }.items():

@@ -20,7 +20,7 @@ from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.errors import HistoryRequestError, RedriveRequestError
 from mark_event_queue.domain.events import convert
 from mark_event_queue.domain.filters import Filter
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PAUSED, QUARANTINED
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PAUSED, PINNED, QUARANTINED
 from mark_event_queue.domain.history import HistoryState, Progress
 from mark_event_queue.domain.rounds import Entry, entries_of, entry_of, number_of, plan, sequences_of
 from mark_event_queue.history.bringing import STOPPED, Sender, bring_mark, read_segment
@@ -58,8 +58,8 @@ def _broken(*ids: str) -> VerdictContract:
     return VerdictContract(lambda body: [Violation("/x", "enum")] if any(f'"{id_}"' in body for id_ in ids) else [])
 
 
-def _rules(subscription: Subscription = JOINER, contract: VerdictContract | None = None, **more: Any) -> Rules:
-    sound: Any = contract or _broken()
+def _rules(subscription: Subscription = JOINER, contracts: VerdictContract | None = None, **more: Any) -> Rules:
+    sound: Any = contracts or _broken()
     rules = Rules(sound, subscription, "run1", given_up=(), hold_marks=True, now=NOW)
     return rules._replace(**more)
 
@@ -93,7 +93,13 @@ def test_a_message_of_history_says_so_and_may_be_repeated_by_another_run():
     (again,) = past_of([_item("A", 1)], (), (), _rules(run="run2")).entries
 
     told = {name: value["StringValue"] for name, value in entry["MessageAttributes"].items()}
-    assert told == {"eventId": "A-1", "sequenceNumber": "1".zfill(40), "history": "true", "historyId": "run1"}
+    assert told == {
+        "eventId": "A-1",
+        "sequenceNumber": "1".zfill(40),
+        "history": "true",
+        "historyId": "run1",
+        "schema": "LockEvent/1.0.0",
+    }
     assert len({entry["MessageDeduplicationId"], again["MessageDeduplicationId"], "A-1"}) == 3
 
 
@@ -109,7 +115,7 @@ def test_history_begins_where_the_client_wants_it():
 
 def test_an_old_event_that_breaks_the_contract_is_listed_and_passed_over():
     """With its rules, and without what it holds; the later events of the mark come."""
-    past = past_of([_item("A", 1), _item("A", 2), _item("A", 3)], (), (), _rules(contract=_broken("A-2")))
+    past = past_of([_item("A", 1), _item("A", 2), _item("A", 3)], (), (), _rules(contracts=_broken("A-2")))
 
     assert _ids(past.entries) == ["A-1", "A-3"]
     ((mark, _, event_id, violations),) = past.passed
@@ -120,7 +126,7 @@ def test_a_young_event_that_breaks_the_contract_stops_its_mark():
     """It is at the gate or on its way there: that and all behind it come by the release."""
     items = [_item("A", 1), _item("A", 2, NOW - timedelta(hours=1)), _item("A", 3, NOW)]
 
-    past = past_of(items, (), (), _rules(contract=_broken("A-2")))
+    past = past_of(items, (), (), _rules(contracts=_broken("A-2")))
 
     assert (_ids(past.entries), past.left_to_gate, past.passed) == (["A-1"], 2, [])
 
@@ -137,7 +143,7 @@ def test_what_was_given_up_for_all_stays_given_up():
     """Also if it is so young that it might be on its way to the gate."""
     items = [_item("A", 1), _item("A", 2, NOW), _item("A", 3, NOW)]
 
-    past = past_of(items, (), (), _rules(contract=_broken("A-2"), given_up={"A-2"}))
+    past = past_of(items, (), (), _rules(contracts=_broken("A-2"), given_up={"A-2"}))
 
     assert (_ids(past.entries), past.left_to_gate) == (["A-1", "A-3"], 0)
 
@@ -253,12 +259,12 @@ class World:
         moment = Moment(self.now, "run1", 60)
         return check(HistoryRequest(NAME, segments=2, **asked), self.subscription, self.stores, moment)
 
-    def read(self, segment: int, steps: int = 1_000, contract: VerdictContract | None = None) -> dict[str, Any]:
+    def read(self, segment: int, steps: int = 1_000, contracts: VerdictContract | None = None) -> dict[str, Any]:
         """Read a segment for the time of so many waves."""
         left = iter(range(steps))
         sender = Sender(_Tireless(), lambda: next(left, None) is not None)
         request = {key: self.request[key] for key in ("client", "queueUrl", "run")}
-        rules = _rules(self.subscription, contract, run=self.request["run"], now=self.now)
+        rules = _rules(self.subscription, contracts, run=self.request["run"], now=self.now)
         return read_segment(request | {"segment": segment, "segments": 2}, rules, self.stores, sender)
 
     def finish(self) -> None:
@@ -603,14 +609,15 @@ def test_a_history_that_is_over_does_not_come_again_by_itself():
     assert world.check(changed="Update")["due"] == "nothing"
 
 
-def test_a_change_of_the_registration_asks_for_what_is_due():
-    """History for who wants one, a redrive for who was resumed, nothing else; who left is forgotten."""
+@pytest.mark.parametrize("reason", [PAUSED, PINNED])
+def test_a_change_of_the_registration_asks_for_what_is_due(reason):
+    """History for who wants one, a redrive for who was resumed or unpinned, nothing else; who left is forgotten."""
     world = World()
     assert world.check(changed="Create")["due"] == "history"
     world.subscriptions.said[NAME] = replace(JOINER, since="")
     assert world.check(changed="Update")["due"] == "nothing"
     world.write("A")
-    world.held.hold(NAME, [[entry_of(world._event(1, world.table.items[0]))]], PAUSED, "")
+    world.held.hold(NAME, [[entry_of(world._event(1, world.table.items[0]))]], reason, "")
     assert world.check(changed="Update")["due"] == "redrive"
     world.histories.begin(NAME, JOINER.history, "run0", 2)
     left = check(HistoryRequest(NAME, changed="Delete"), None, world.stores, Moment(NOW, "run1", 60))

@@ -447,7 +447,7 @@ def test_clients_are_listed_with_what_is_wrong_with_them(world):
 
     *listed, deep = world.json("clients")
     assert (deep["name"], deep["problem"].split(":")[0]) == ("deep/er", "lies a level too deep")
-    plain = {"paused": False, "filter": False, "since": None, "history": None, "notices": []}
+    plain = {"paused": False, "filter": False, "since": None, "history": None, "notices": [], "major": None}
     assert listed == [
         {"name": "Broken", "queue": None, "problem": 'has no text "queueUrl"'} | plain,
         {"name": "Insurer", "queue": client("Insurer")["queueUrl"], "problem": None} | plain,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mark_event_queue.domain.budget import budget
-from mark_event_queue.domain.contract import Contract, load
+from mark_event_queue.domain.contract import Contracts, load
 from mark_event_queue.domain.held import violations_of
 from mark_event_queue.domain.rounds import entries_of, entry_of, plan
 from mark_event_queue.validator.validation import summary, validate
@@ -19,12 +19,12 @@ PERSONAL = "Jane Secret, 01632 960999"
 
 
 @pytest.fixture(scope="module")
-def contract() -> Contract:
+def contract() -> Contracts:
     """The published contract."""
-    return load(SCHEMAS)
+    return load(SCHEMAS.parent)
 
 
-def _validate(events: list[dict[str, str]], clients: list[Any], contract: Contract, hold_marks: bool = True) -> Any:
+def _validate(events: list[dict[str, str]], clients: list[Any], contract: Contracts, hold_marks: bool = True) -> Any:
     return validate({"events": events, "held": NOTHING_HELD}, clients, contract, hold_marks)
 
 
@@ -213,11 +213,12 @@ def test_of_whom_anything_is_held_goes_on_as_it_came(contract):
 
 
 def test_the_entry_names_the_event_and_its_place(contract):
-    """A client can drop repeats itself: the entry's attributes are the event id and the sequence number."""
+    """A client can drop repeats itself: the attributes are event id, sequence number, schema and its version."""
     answer = _validate([event_input(5)], [], contract)
 
     attributes = entries_of(answer["plan"])[0]["MessageAttributes"]
     assert {name: attribute["StringValue"] for name, attribute in attributes.items()} == {
         "eventId": event_id(5),
         "sequenceNumber": sequence_number(5),
+        "schema": "EntitlementCreateEvent/1.0.0",
     }

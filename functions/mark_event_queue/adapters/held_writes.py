@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.adapters.aws import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
-from mark_event_queue.domain.events import LATE
-from mark_event_queue.domain.held import is_late, mark_of, notice_of, violations_of
-from mark_event_queue.domain.rounds import Entry, number_of, place_of
+from mark_event_queue.domain.held import mark_of, violations_of
+from mark_event_queue.domain.rounds import MAY_BE_TOLD, Entry, number_of, place_of, told
 
 # DynamoDB API Reference, TransactWriteItems: 100 actions and 4 MB, of which the events of one
 # execution (below 256 KiB) are far.
@@ -289,8 +288,7 @@ def item_of(recipient: str, entry: Entry) -> Values:
         "sequenceNumber": {"S": number_of(entry)},
         "body": {"S": entry["MessageBody"]},
         "heldAt": {"S": now()},
-        **({"late": {"S": LATE}} if is_late(entry) else {}),
-        **({"notice": {"S": notice}} if (notice := notice_of(entry)) else {}),
+        **{name: {"S": text} for name in ("notice", *MAY_BE_TOLD) if (text := told(entry, name))},
         **broken,
     }
 

@@ -14,9 +14,10 @@ from mark_event_queue.domain.forgetting import Forgotten, forgotten_by, together
 from mark_event_queue.domain.forgetting import cost as cost_of_removal
 from mark_event_queue.domain.held import GATE
 
-# The widest shape an event takes in any state is, without its texts: the entry of a wave (250), or
-# a rejected event with one violation of the longest path (400). Its share of wave and round: 20.
-_EVENT_OVERHEAD_BYTES = 420
+# The widest shape an event takes in any state is, without its texts: the entry of a wave (420), with the schema and all
+# versions that it tells, or a rejected event with one violation of the longest path (400). Its share of wave and
+# round: 20.
+_EVENT_OVERHEAD_BYTES = 440
 
 # What of that is in the event's input already: the names of its properties.
 _INPUT_OVERHEAD_BYTES = 70

@@ -13,12 +13,13 @@ from mark_event_queue.domain.errors import FilterError
 from mark_event_queue.domain.filters import Filter
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.order import instant_of
+from mark_event_queue.domain.versions import pin_of
 
 Client = dict[str, str]
 """What an execution's input says of a client: `{name, queueUrl, selects}`.
 
 `selects` says whether its deliveries need a selection: never (empty), always (`ALWAYS`), or as long as the text, which
-names its history, is not among the recipients of the table.
+names its history, or the major version that it has pinned, is not among the recipients that the batch has.
 """
 ALWAYS = "*"
 BEGINNING = "beginning"
@@ -27,7 +28,8 @@ FORGOTTEN = "forgotten"
 # More names than these in one log line help nobody, and a line has its limit.
 _NAMES_TOLD = 100
 
-_KEYS = ("queueUrl", "paused", "filter", "from", "notices")
+_KEYS = ("queueUrl", "paused", "filter", "from", "notices", "major")
+_HIGHEST_MAJOR = 99
 _NOTICES = {FORGOTTEN}
 _NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST_CLIENT_NAME}}}")  # what Systems Manager allows between two slashes
 _QUEUE_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)(:[0-9]+)?/(?P<account>[0-9]+)/(?P<queue>[^/]+)")
@@ -69,6 +71,8 @@ class Subscription:
     since: str = ""
     """`beginning`, or an instant: from when on the client wants history. Empty: it wants none."""
     notices: frozenset[str] = frozenset()
+    major: int = 0
+    """The only major version of the contract that it takes; 0: whichever an event is valid in."""
 
     @property
     def history(self) -> str:
@@ -77,7 +81,8 @@ class Subscription:
 
     def as_client(self) -> Client:
         """Return what an execution's input says of it."""
-        selects = ALWAYS if self.paused or self.filter else self.history
+        pin = pin_of(self.major) if self.major else ""
+        selects = ALWAYS if self.paused or self.filter or (self.history and pin) else self.history or pin
         return {"name": self.name, "queueUrl": self.queue_url, "selects": selects}
 
 
@@ -181,6 +186,7 @@ def _read(registration: Registration) -> Subscription:
         filter=Filter(value["filter"]) if "filter" in value else None,
         since=_since(value.get("from", "")),
         notices=_notices(value.get("notices", [])),
+        major=_major(value["major"]) if "major" in value else 0,
     )
 
 
@@ -199,6 +205,12 @@ def _notices(value: Any) -> frozenset[str]:
     known = isinstance(value, list) and all(isinstance(one, str) and one in _NOTICES for one in value)
     _demand(known, f'has "notices" that are not a list of those there are: {", ".join(sorted(_NOTICES))}')
     return frozenset(value)
+
+
+def _major(value: Any) -> int:
+    is_one = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _HIGHEST_MAJOR
+    _demand(is_one, f'has a "major" that is no whole number from 1 to {_HIGHEST_MAJOR}')
+    return int(value)
 
 
 def _problem_of_parameter(registration: Registration) -> str:

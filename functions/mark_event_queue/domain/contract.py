@@ -1,16 +1,21 @@
-"""The contract: which JSON Schema an event has to satisfy, and which rules it breaks."""
+"""The contract: which JSON Schema an event has to satisfy, which rules it breaks, and in which versions it is valid."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import jsonschema_rs
 
-from mark_event_queue.domain.errors import IncompleteContractError
-
 _LONGEST_PATH = 100
+_NOTICES = ("ForgottenNotice.json",)
+_MAJOR_FOLDER = re.compile(r"v([1-9][0-9]?)")
+_VERSION = re.compile(r"([1-9][0-9]?)(?:[.](?:0|[1-9][0-9]?)){2}")
+
+MOST_MAJORS = 2
+"""So many major versions are delivered side by side at most: every event is judged by each, and tells of each."""
 
 
 def _no_number(constant: str) -> NoReturn:
@@ -28,10 +33,22 @@ class Violation(NamedTuple):
     rule: str
 
 
+class Judgement(NamedTuple):
+    """What is found of an event: its type and the versions in which it is valid, oldest first, or the broken rules."""
+
+    name: str
+    versions: Sequence[str]
+    violations: Sequence[Violation]
+
+
+class IncompleteContractError(Exception):
+    """A schema that the contract speaks of, or a part of it, is missing; raised before any judgement."""
+
+
 class Contract:
     """The published schemas of one major version, compiled once."""
 
-    def __init__(self, schemas: Mapping[str, Any]) -> None:
+    def __init__(self, schemas: Mapping[str, Any], version: str) -> None:
         """Take the schemas by file name: one `<eventName>.json` per event type, and shared parts.
 
         `format` is not asserted: beside each stands a pattern that leaves it nothing to decide.
@@ -40,6 +57,8 @@ class Contract:
             IncompleteContractError: a file or a part of one is missing that the others speak of, or is no schema.
         """
         _demand_whole(schemas)
+        self.version = version
+        self.notice_names = frozenset(name.removesuffix(".json") for name in schemas if name.endswith("Notice.json"))
         try:
             registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in schemas.values()])
         except (KeyError, TypeError, ValueError) as error:
@@ -57,29 +76,95 @@ class Contract:
         """The published event types."""
         return frozenset(self._validators)
 
-    def violations(self, body: str) -> list[Violation]:
-        """Return every rule that the event, given as JSON text, breaks; none when it is valid."""
+    def allows(self, name: str, event: Any) -> bool:
+        """Tell whether an event of a type satisfies its schema; one of an unknown type does not."""
+        return self._validators.get(name, self._envelope).is_valid(event)
+
+    def violations(self, name: str, event: Any) -> list[Violation]:
+        """Return every rule that an event of a type breaks."""
+        errors = self._validators.get(name, self._envelope).iter_errors(event)
+        return sorted({violation_of(error) for error in errors})
+
+
+class Contracts:
+    """The major versions that are delivered side by side."""
+
+    def __init__(self, contracts: Sequence[Contract]) -> None:
+        """Take one contract of each major version, the oldest first."""
+        self._contracts = contracts
+
+    @property
+    def event_names(self) -> frozenset[str]:
+        """The published event types, of any major version."""
+        return frozenset().union(*(contract.event_names for contract in self._contracts))
+
+    def judge(self, body: str) -> Judgement:
+        """Return in which versions the event, given as JSON text, is valid; in none: every rule that it breaks.
+
+        The rules are those of the major version that it comes nearest to.
+        """
         try:
-            return self._violations(read_exactly(body))
+            event = read_exactly(body)
+            name = _name_of(event)
+            versions = [contract.version for contract in self._contracts if contract.allows(name, event)]
+            return Judgement(name, versions, () if versions else self._violations(name, event))
         except (ValueError, ArithmeticError, RecursionError):
             # A lone surrogate, or a number or a nesting beyond every reader (RFC 7493): a batch must not fail on it.
-            return [Violation("", "unreadable")]
+            return Judgement("", (), [Violation("", "unreadable")])
 
-    def _violations(self, event: Any) -> list[Violation]:
-        name = event.get("eventName") if isinstance(event, dict) else None
-        validator = self._validators.get(name if isinstance(name, str) else "", self._envelope)
-        if validator.is_valid(event):
-            return []
-        return sorted({violation_of(error) for error in validator.iter_errors(event)})
+    def judge_notice(self, name: str) -> Judgement:
+        """Return in which versions a kind of notice is published."""
+        return Judgement(name, [one.version for one in self._contracts if name in one.notice_names], ())
+
+    def _violations(self, name: str, event: Any) -> list[Violation]:
+        knowing = [one for one in self._contracts if name in one.event_names] or self._contracts[-1:]
+        return min((contract.violations(name, event) for contract in knowing), key=len)
 
 
-def load(folder: Path) -> Contract:
-    """Return the contract that the schema files of a folder define.
+def _name_of(event: Any) -> str:
+    name = event.get("eventName") if isinstance(event, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def load(folder: Path) -> Contracts:
+    """Return the contracts that the folders of major versions in a folder (`v1`, `v2`, …) define.
+
+    Raises:
+        IncompleteContractError: there is none, there are too many, or one is not whole.
+    """
+    found = {path: match for path in folder.glob("v*") if (match := _MAJOR_FOLDER.fullmatch(path.name))}
+    if not found:
+        raise IncompleteContractError(f"{folder} has no folder of a major version of the contract, such as v1")
+    if len(found) > MOST_MAJORS:
+        raise IncompleteContractError(f"{folder} has {len(found)} major versions; {MOST_MAJORS} can be delivered")
+    return Contracts([load_major(path) for path in sorted(found, key=lambda path: int(found[path][1]))])
+
+
+def load_major(folder: Path) -> Contract:
+    """Return the contract that the schema files of the folder of a major version define; VERSION says which it is.
 
     Raises:
         IncompleteContractError: a file or a part of one is missing that the others speak of, or is no schema.
     """
-    return Contract({path.name: _read_schema(path) for path in sorted(folder.glob("*.json"))})
+    return Contract({path.name: _read_schema(path) for path in sorted(folder.glob("*.json"))}, version_in(folder))
+
+
+def version_in(folder: Path) -> str:
+    """Return the version of the contract in the folder of a major version, such as 1.2.0.
+
+    Raises:
+        IncompleteContractError: the file VERSION does not say it, or says one of another major version.
+    """
+    try:
+        version = (folder / "VERSION").read_text("utf-8").strip()
+    except (OSError, ValueError):
+        raise IncompleteContractError(
+            f"{folder.name}/VERSION, which says which version this is, is not there"
+        ) from None
+    match = _VERSION.fullmatch(version)
+    if not match or f"v{match[1]}" != folder.name:
+        raise IncompleteContractError(f"{folder.name}/VERSION does not hold a version like {folder.name[1:]}.2.0")
+    return version
 
 
 def _read_schema(path: Path) -> Any:
@@ -103,9 +188,9 @@ def _demand_whole(schemas: Mapping[str, Any]) -> None:
         published = schemas["envelope.json"]["properties"]["eventName"]["enum"]
     except (KeyError, TypeError):
         raise IncompleteContractError("envelope.json, which lists the event types, is not there") from None
-    wanted = {"shared.json", *(f"{name}.json" for name in published)}
+    wanted = {"shared.json", *_NOTICES, *(f"{name}.json" for name in published)}
     if missing := sorted(wanted - schemas.keys()):
-        raise IncompleteContractError(f"{', '.join(missing)} missing; envelope.json speaks of it")
+        raise IncompleteContractError(f"{', '.join(missing)} missing; a contract has it, or envelope.json speaks of it")
 
 
 def violation_of(error: jsonschema_rs.ValidationError) -> Violation:

@@ -12,10 +12,6 @@ class SettingsError(MarkEventQueueError):
     """A setting of a function is missing or makes no sense; raised at cold start."""
 
 
-class IncompleteContractError(MarkEventQueueError):
-    """A schema that the contract speaks of, or a part of it, is missing; raised at cold start, before any judgement."""
-
-
 class BatchNotDeliveredError(MarkEventQueueError):
     """The execution of a batch did not succeed, so the stream has to bring the batch again."""
 

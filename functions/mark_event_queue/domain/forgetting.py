@@ -8,8 +8,11 @@ from mark_event_queue.domain.clients import FORGOTTEN
 from mark_event_queue.domain.events import to_deduplication_id, to_group_id, widened
 from mark_event_queue.domain.order import text_of
 
+NOTICE = "ForgottenNotice"
+"""The name of the schema that the notice satisfies."""
+
 # What a mark takes in a state beside its texts: itself, and the notice as the entry of a wave.
-_OVERHEAD_BYTES = 700
+_OVERHEAD_BYTES = 870
 
 # DynamoDB Developer Guide, TTL: who removed an item that had expired.
 _EXPIRY = "dynamodb.amazonaws.com"

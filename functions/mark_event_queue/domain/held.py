@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from mark_event_queue.domain.events import HASHED
-from mark_event_queue.domain.rounds import Entry
+from mark_event_queue.domain.rounds import Entry, told
 
 GATE = "gate"
 """The recipient in front of everybody: what it holds nobody gets. No client may have this name."""
@@ -14,6 +14,7 @@ GATE = "gate"
 PARKED = "parked"
 PAUSED = "paused"
 HISTORY = "history"
+PINNED = "pinned"
 QUARANTINED = "quarantined"
 
 CONTRACT_BROKEN = "ContractBroken"
@@ -74,12 +75,12 @@ def mark_of(entry: Entry) -> str:
 
 def is_late(entry: Entry) -> bool:
     """Tell whether the event that an entry carries came by a replay, behind later events of its mark."""
-    return "late" in entry["MessageAttributes"]
+    return bool(told(entry, "late"))
 
 
 def notice_of(entry: Entry) -> str:
     """Return what an entry tells that is no event, such as `forgotten`; nothing for an event."""
-    return str(entry["MessageAttributes"].get("notice", {}).get("StringValue", ""))
+    return told(entry, "notice")
 
 
 def violations_of(entry: Entry) -> str:

@@ -9,6 +9,9 @@ from mark_event_queue.domain.errors import MalformedPlanError
 # SQS API Reference, SendMessageBatch: at most ten entries.
 WAVE_SIZE = 10
 
+MAY_BE_TOLD = ("schema", "schemaVersions", "late")
+"""Message attributes that not every event has; see `domain.versions` and `domain.events`."""
+
 Entry = dict[str, Any]
 Wave = list[Entry]
 Plan = dict[str, Any]
@@ -16,13 +19,9 @@ Plan = dict[str, Any]
 
 def entry_of(event: Mapping[str, Any]) -> Entry:
     """Return the SendMessageBatch entry of an event, or of a notice; the planner gives it its Id."""
-    first = "notice" if "notice" in event else "eventId"
-    attributes = {
-        first: {"DataType": "String", "StringValue": event[first]},
-        "sequenceNumber": {"DataType": "String", "StringValue": event["sequenceNumber"]},
-    }
-    if "late" in event:
-        attributes["late"] = {"DataType": "String", "StringValue": event["late"]}
+    names = ["notice" if "notice" in event else "eventId", "sequenceNumber"]
+    names += [name for name in MAY_BE_TOLD if name in event]
+    attributes = {name: {"DataType": "String", "StringValue": event[name]} for name in names}
     return {
         "Id": "0",
         "MessageBody": event["body"],
@@ -108,7 +107,12 @@ def without(plan_: Plan, held: Iterable[Entry]) -> Plan:
 
 def number_of(entry: Entry) -> str:
     """Return the stream's sequence number of the event that an entry carries, 40 digits wide."""
-    return str(entry["MessageAttributes"]["sequenceNumber"]["StringValue"])
+    return told(entry, "sequenceNumber")
+
+
+def told(entry: Entry, name: str) -> str:
+    """Return what a message attribute of an entry says; nothing if there is none of that name."""
+    return str(entry["MessageAttributes"].get(name, {}).get("StringValue", ""))
 
 
 def place_of(entry: Entry) -> tuple[str, str]:

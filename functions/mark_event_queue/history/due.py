@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.errors import HistoryRequestError
-from mark_event_queue.domain.held import PAUSED
+from mark_event_queue.domain.held import PAUSED, PINNED
 from mark_event_queue.domain.history import HistoryState, Progress, reason_to_hold
 from mark_event_queue.history.ports import HeldEvents, Stores
 from mark_event_queue.history.request import HistoryRequest
@@ -84,15 +84,15 @@ def _due(due: str, asked: HistoryRequest) -> dict[str, Any]:
 
 
 def _due_without_history(asked: HistoryRequest, subscription: Subscription | None, stores: Stores) -> dict[str, Any]:
-    """Return that a redrive is due if the client was resumed, else that nothing is."""
-    resumed = subscription is not None and not subscription.paused and _waits_since_a_pause(asked.client, stores.held)
-    return _due("redrive" if resumed else "nothing", asked)
+    """Return that a redrive is due if the client was resumed, or may take another major, else that nothing is."""
+    goes_on = subscription is not None and not subscription.paused and _waits_for_a_change(asked.client, stores.held)
+    return _due("redrive" if goes_on else "nothing", asked)
 
 
-def _waits_since_a_pause(client: str, held: HeldEvents) -> bool:
+def _waits_for_a_change(client: str, held: HeldEvents) -> bool:
     after = ""
     while page := held.sequences(client, after, 100):
-        if any(sequence.reason == PAUSED for sequence in page):
+        if any(sequence.reason in (PAUSED, PINNED) for sequence in page):
             return True
         after = page[-1].group_id
     return False

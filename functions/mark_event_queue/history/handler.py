@@ -40,7 +40,7 @@ metrics = Metrics()
 clients_path = required("CLIENTS_PATH")
 cache_seconds = int(required("CLIENTS_CACHE_SECONDS"))
 clients = Clients(clients_path, lambda admission: tell_unserved(logger, admission), cache_seconds=0)
-contract = load(Path(required("SCHEMAS_FOLDER")))
+contracts = load(Path(required("SCHEMAS_FOLDER")))
 rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 histories = HistoriesTable(required("PARKED_EVENTS_TABLE"))
 held = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
@@ -97,7 +97,7 @@ def handler(event: Answer, context: LambdaContext) -> Answer:
 
 def _rules(request: Answer) -> Rules:
     return Rules(
-        contract=contract,
+        contracts=contracts,
         subscription=clients.demand(request["client"]),
         run=request["run"],
         given_up=histories.given_up_at_gate(),

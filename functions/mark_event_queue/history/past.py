@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from mark_event_queue.domain.clients import BEGINNING, Subscription
-from mark_event_queue.domain.contract import Contract, Violation
+from mark_event_queue.domain.contract import Contracts, Judgement, Violation
 from mark_event_queue.domain.events import Event, convert, to_deduplication_id
 from mark_event_queue.domain.history import STREAM_KEEPS, Passed
 from mark_event_queue.domain.order import Position, instant_of, position_of, text_of
 from mark_event_queue.domain.rounds import Entry
+from mark_event_queue.domain.versions import as_pinned, told_by
 
 Item = Mapping[str, Any]
 
@@ -19,9 +20,9 @@ _NUMBER_DIGITS = 40
 
 
 class Rules(NamedTuple):
-    """By what the past is judged: the contract of today, the client's wishes, what was given up, and the time."""
+    """By what the past is judged: the contracts of today, the client's wishes, what was given up, and the time."""
 
-    contract: Contract
+    contracts: Contracts
     subscription: Subscription
     run: str
     given_up: Collection[str]
@@ -37,7 +38,7 @@ class Past:
     entries: list[Entry] = field(default_factory=list)
     """What is sent, in order; behind the number that each has in the mark."""
     remembered: list[str] = field(default_factory=list)
-    """The ids of those of them that may come once more."""
+    """The ids of those that may come once more, and are not wanted then."""
     passed: list[Passed] = field(default_factory=list)
     filtered: int = 0
     left_to_gate: int = 0
@@ -48,14 +49,16 @@ def past_of(items: Sequence[Item], at_gate: Collection[str], held: Collection[st
 
     `at_gate` are the ids of its events that are held at the gate, `held` of those that are held for the client.
     Where marks are held, what is held at the gate, and all behind it, comes by the release; so does what breaks
-    the contract and is so young that it may be on its way there.
+    the contract and is so young that it may be on its way there. What is not valid in the major version that the
+    client has pinned is passed over for good.
     """
     in_order = sorted(items, key=_by_position)
     events = [_event(item) for item in in_order]
     past = Past(events[0].group_id)
     for number, (item, event) in enumerate(zip(in_order, events, strict=True), start=1):
         is_young = _is_young(item, rules.now)
-        violations = _violations(event, rules.contract)
+        judgement = _judgement(event, rules.contracts)
+        violations = judgement.violations
         if event.event_id in at_gate or (violations and is_young and event.event_id not in rules.given_up):
             if rules.hold_marks:
                 past.left_to_gate = len(events) - number + 1
@@ -68,7 +71,12 @@ def past_of(items: Sequence[Item], at_gate: Collection[str], held: Collection[st
         elif rules.subscription.filter and not rules.subscription.filter.passes(event.body):
             past.filtered += 1
         else:
-            past.entries.append(_entry(event, number, rules.run))
+            entry = as_pinned(_entry(event, number, rules.run, judgement), rules.subscription.major)
+            if entry is None:
+                not_pinned = Violation("", f"not valid in major version {rules.subscription.major}")
+                past.passed.append(_passed(item, event, [not_pinned]))
+            else:
+                past.entries.append(entry)
             if is_young or event.event_id in held:
                 past.remembered.append(event.event_id)
     return past
@@ -96,8 +104,8 @@ def _is_wanted_time(item: Item, since: str) -> bool:
     return since in ("", BEGINNING) or first is None or instant is None or instant >= first
 
 
-def _violations(event: Event, contract: Contract) -> list[Violation]:
-    return [Violation("", event.unfit)] if event.unfit else contract.violations(event.body)
+def _judgement(event: Event, contracts: Contracts) -> Judgement:
+    return Judgement("", (), [Violation("", event.unfit)]) if event.unfit else contracts.judge(event.body)
 
 
 def _passed(item: Item, event: Event, violations: Iterable[Violation]) -> Passed:
@@ -105,7 +113,7 @@ def _passed(item: Item, event: Event, violations: Iterable[Violation]) -> Passed
     return Passed(event.mark, text_of(item, "createTime"), event.event_id, told)
 
 
-def _entry(event: Event, number: int, run: str) -> Entry:
+def _entry(event: Event, number: int, run: str, judgement: Judgement) -> Entry:
     """Return the entry of an event of the past.
 
     Its de-duplication id is of this run: what the queue has had in the last five minutes, it gets again.
@@ -115,6 +123,7 @@ def _entry(event: Event, number: int, run: str) -> Entry:
         "sequenceNumber": str(number).zfill(_NUMBER_DIGITS),
         "history": "true",
         "historyId": run,
+        **told_by(judgement),
     }
     return {
         "Id": "0",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError, SequenceClosedError
 from mark_event_queue.domain.held import HeldSequence
 from mark_event_queue.domain.rounds import WAVE_SIZE, Entry, number_of
+from mark_event_queue.domain.versions import as_pinned
 from mark_event_queue.redrive.standing import OPEN, Standing
 
 # SQS API Reference, SendMessageBatch: 1 MiB together; the rest is for attributes and what carries them.
@@ -19,6 +20,9 @@ SEQUENCES_PER_TURN = 100
 
 # What a dry run reads in the time of one invocation: fifty pages or so.
 MOST_SEQUENCES_DESCRIBED = 5_000
+
+OTHER_MAJOR = "NotValidInPinnedMajor"
+"""The error of a sequence whose first event is not valid in the major version that its client has pinned."""
 
 # So that a hundred of whatever characters are far from what a state may hold; a real mark has a dozen.
 _MARK_LENGTH = 128
@@ -154,7 +158,8 @@ def redrive_lane(
     groups that still have events to deliver. A sequence whose event is refused stays held from that
     event on. Two redrives at once send the same events within the time of one invocation, which is
     far below SQS's de-duplication window: the queue drops the second. To a client that
-    is closed nothing is sent; what history has brought it leaves the table unsent.
+    is closed nothing is sent; what history has brought it leaves the table unsent. What is not valid in the major
+    version that it has pinned stays, and its sequence with it from there on.
     """
     if standing.closed:
         return {"groupIds": [], "delivered": 0, "stopped": [], "error": f"Client{standing.closed.title()}"}
@@ -165,7 +170,12 @@ def redrive_lane(
         while pending and has_time():
             pending, closed = _load_each(recipient, pending, store, loaded, standing)
             stopped += [{"groupId": group_id, "error": "HistoryUnderWay"} for group_id in closed]
-            wave = _wave([loaded[group_id][0] for group_id in pending])
+            fitting = {group_id: as_pinned(loaded[group_id][0], standing.major) for group_id in pending}
+            for group_id in [group_id for group_id, entry in fitting.items() if entry is None]:
+                store.note(recipient, loaded[group_id][0], OTHER_MAJOR)
+                stopped.append({"groupId": group_id, "error": OTHER_MAJOR})
+                pending.remove(group_id)
+            wave = _wave([entry for entry in fitting.values() if entry is not None])
             refused = queue.send(request["queueUrl"], wave) if wave else {}
             accepted = [entry for entry in wave if entry["Id"] not in refused]
             for entry in accepted:

@@ -32,10 +32,11 @@ def nothing_brought(_recipient: str, _entries: Sequence[Entry]) -> set[str]:
 
 
 class Standing(NamedTuple):
-    """Why nothing may be sent at the moment, if so, and which of some entries the recipient has by its history."""
+    """Why nothing may be sent at the moment, if so; what the recipient has by its history; what it has pinned."""
 
     closed: str = ""
     brought: Callable[[str, Sequence[Entry]], set[str]] = nothing_brought
+    major: int = 0
 
 
 OPEN = Standing()
@@ -46,4 +47,5 @@ def standing_of(recipient: str, subscriptions: Subscriptions, histories: Histori
     subscription = subscriptions.subscription(recipient, fresh=True)
     history = histories.state(recipient)
     closed = reason_to_hold(subscription, history) if subscription else ""
-    return Standing(closed, histories.brought if history.may_be_held(now) else nothing_brought)
+    brought = histories.brought if history.may_be_held(now) else nothing_brought
+    return Standing(closed, brought, subscription.major if subscription else 0)

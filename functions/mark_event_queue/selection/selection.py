@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from mark_event_queue.domain.clients import Subscription
-from mark_event_queue.domain.held import PAUSED, notice_of
+from mark_event_queue.domain.held import PAUSED, PINNED, notice_of
 from mark_event_queue.domain.history import HistoryState, reason_to_hold
 from mark_event_queue.domain.holding import HeldEvents, hold_followers
-from mark_event_queue.domain.rounds import Entry, Plan, entries_of, sequences_of, without
+from mark_event_queue.domain.rounds import Entry, Plan, entries_of, plan, sequences_of, without
+from mark_event_queue.domain.versions import as_pinned
 
 
 class HeldWhile(HeldEvents, Protocol):
@@ -55,7 +57,8 @@ def select(
 
     `request` is `{client, plan}`. What history brought is left out, and what the client's filter does not let
     pass. While the client is paused, or its history under way, all the rest is held; otherwise what belongs behind
-    held events is held behind them. A client that has unsubscribed meanwhile gets nothing.
+    held events is held behind them, and so is what is not valid in the major version that the client has pinned. A
+    client that has unsubscribed meanwhile gets nothing.
     """
     name, plan = request["client"], request["plan"]
     # Whoever gave the batch may have read the registrations after this function did: only a fresh look tells who left.
@@ -77,7 +80,29 @@ def select(
         return Selected(without(plan, left), **counts)
     if subscription.history and not reason and not history.may_come_again(now):
         histories.settle(name, history)
-    return Selected(hold_followers(name, plan, store) if left else plan, **counts)
+    plan = hold_followers(name, plan, store) if left else plan
+    return Selected(_pinned(subscription, plan, subscriptions, store) if subscription.major else plan, **counts)
+
+
+def _pinned(subscription: Subscription, plan_: Plan, subscriptions: Subscriptions, store: HeldWhile) -> Plan:
+    """Return the plan of what is valid in the pinned major version; hold the rest, and what follows it in its mark."""
+    name, major = subscription.name, subscription.major
+    going: list[Entry] = []
+    waiting: list[list[Entry]] = []
+    for sequence in sequences_of(entries_of(plan_)):
+        fitting: list[Entry] = []
+        for entry in takewhile(bool, (as_pinned(entry, major) for entry in sequence)):
+            fitting += [entry] if entry else []
+        going += fitting
+        waiting += [sequence[len(fitting) :]] if len(fitting) < len(sequence) else []
+
+    def still() -> bool:
+        now_said = subscriptions.subscription(name, fresh=True)
+        return bool(now_said and now_said.major == major)
+
+    if waiting and not store.hold_while(name, waiting, PINNED, still):
+        return plan_
+    return plan(going, plan_["parked"] + sum(map(len, waiting)))
 
 
 def _wants(subscription: Subscription, entry: Entry) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = Logger()
 metrics = Metrics()
-contract = load(Path(required("SCHEMAS_FOLDER")))
+contracts = load(Path(required("SCHEMAS_FOLDER")))
 rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 
 
@@ -26,7 +26,7 @@ rejected_events = one_of(RejectedEvents, required("REJECTED_EVENTS"))
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Validate the batch of an execution's input; answer with the plan of what goes on and what is withheld."""
-    answer = validate(event["batch"], event["clients"], contract, rejected_events.hold_marks)
+    answer = validate(event["batch"], event["clients"], contracts, rejected_events.hold_marks)
     for told in summary(answer["withheld"]):
         logger.warning("withheld", **told)
     metrics.add_metric("EventsRejected", MetricUnit.Count, answer["counts"]["rejected"])

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mark_event_queue.domain.budget import budget
-from mark_event_queue.domain.contract import Contract, Violation
+from mark_event_queue.domain.contract import Contracts, Judgement, Violation
+from mark_event_queue.domain.forgetting import NOTICE
 from mark_event_queue.domain.held import violations_of
 from mark_event_queue.domain.rounds import Entry, entry_of, plan
+from mark_event_queue.domain.versions import settled_by, told_by
 
 _TOLD = 10
 
@@ -16,7 +18,7 @@ _TOLD = 10
 def validate(
     batch: Mapping[str, Any],
     clients: Sequence[Mapping[str, Any]],
-    contract: Contract,
+    contracts: Contracts,
     hold_marks: bool,
 ) -> dict[str, Any]:
     """Return `{plan, withheld, counts, forgotten, held}` for a batch, `{events, held}`, or `{events, forgotten, held}`.
@@ -24,19 +26,19 @@ def validate(
     Withheld are the events that break the contract, each with its violations, and, where marks are
     held, what follows one in its mark. Of the violations of an event all are told, unless that leaves
     the states of the execution no room beside the clients; then the first. Of marks to forget the plan has
-    the notices. Of whom anything is held goes on as it came.
+    the notices. Of whom anything is held goes on as it came, and with it the pin that all of the plan satisfies.
     """
     forgotten = batch.get("forgotten", [])
-    going: list[Entry] = [entry_of(one) for one in forgotten if one["tells"]]
+    going = [entry_of(one | told_by(contracts.judge_notice(NOTICE))) for one in forgotten if one["tells"]]
     withheld: list[tuple[Mapping[str, str], Sequence[Violation]]] = []
     stuck: set[str] = set()
     for event in batch["events"]:
-        violations = _judge(event, contract)
-        if violations or event["groupId"] in stuck:
-            withheld.append((event, violations))
+        judgement = _judge(event, contracts)
+        if judgement.violations or event["groupId"] in stuck:
+            withheld.append((event, judgement.violations))
         else:
-            going.append(entry_of(event))
-        if violations and hold_marks:
+            going.append(entry_of(event | told_by(judgement)))
+        if judgement.violations and hold_marks:
             stuck.add(event["groupId"])
     rejected = sum(1 for _, violations in withheld if violations)
     answer = {
@@ -48,7 +50,7 @@ def validate(
             "behind": len(withheld) - rejected,
         },
         "forgotten": [{"groupId": one["groupId"], "createTimes": one["createTimes"]} for one in forgotten],
-        "held": batch["held"],
+        "held": batch["held"] | {"recipients": [*batch["held"]["recipients"], *_settled(going, clients)]},
     }
     if rejected and len(json.dumps(answer)) > budget(clients):
         answer["withheld"] = [_withheld(event, violations[:1]) for event, violations in withheld]
@@ -64,10 +66,16 @@ def summary(withheld: Sequence[Entry]) -> list[dict[str, Any]]:
     return [{"events": len(withheld), "violations": dict(violations), "first_event_ids": ids}]
 
 
-def _judge(event: Mapping[str, str], contract: Contract) -> list[Violation]:
+def _settled(going: Sequence[Entry], clients: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the pin, if a client has one, with which all that goes on is what that client may get."""
+    pinned = {one["selects"] for one in clients}
+    return [pin for pin in settled_by(going) if pin in pinned]
+
+
+def _judge(event: Mapping[str, str], contracts: Contracts) -> Judgement:
     if "unfit" in event:
-        return [Violation("", event["unfit"])]
-    return contract.violations(event["body"])
+        return Judgement("", (), [Violation("", event["unfit"])])
+    return contracts.judge(event["body"])
 
 
 def _withheld(event: Mapping[str, str], violations: Sequence[Violation]) -> Entry:

@@ -1,0 +1,58 @@
+"""In which versions of the contract an event is valid, as its message tells it, and as a client may have pinned it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mark_event_queue.domain.rounds import Entry, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mark_event_queue.domain.contract import Judgement
+
+SCHEMA = "schema"
+"""The message attribute that tells event type and version: the oldest deployed one in which the event is valid."""
+
+VERSIONS = "schemaVersions"
+"""The message attribute that tells all versions in which the event is valid, where there are several."""
+
+# What was held before events told their version is of the only one that there was.
+_FIRST_MAJOR = 1
+
+
+def told_by(judgement: Judgement) -> dict[str, str]:
+    """Return the message attributes of a valid event, or of a notice."""
+    label = {SCHEMA: f"{judgement.name}/{judgement.versions[0]}"}
+    return label | ({VERSIONS: " ".join(judgement.versions)} if len(judgement.versions) > 1 else {})
+
+
+def as_pinned(entry: Entry, major: int) -> Entry | None:
+    """Return an entry as a client gets it that has pinned a major version (0: none); None: it is not valid in that."""
+    if major in (0, _major_told(entry)):
+        return entry
+    for version in told(entry, VERSIONS).split():
+        if _major_of(version) == major:
+            name = told(entry, SCHEMA).partition("/")[0]
+            label = {"DataType": "String", "StringValue": f"{name}/{version}"}
+            return entry | {"MessageAttributes": entry["MessageAttributes"] | {SCHEMA: label}}
+    return None
+
+
+def settled_by(entries: Iterable[Entry]) -> list[str]:
+    """Return the pin with which a client gets these entries as they are, see `pin_of`; nothing if there is none."""
+    majors = {_major_told(entry) for entry in entries}
+    return [pin_of(majors.pop())] if len(majors) == 1 else []
+
+
+def pin_of(major: int) -> str:
+    """Return what stands for a pinned major version where names of clients and histories stand: none has a space."""
+    return f"major {major}"
+
+
+def _major_told(entry: Entry) -> int:
+    return _major_of(told(entry, SCHEMA).partition("/")[2])
+
+
+def _major_of(version: str) -> int:
+    return int(version.partition(".")[0]) if version else _FIRST_MAJOR
