@@ -102,7 +102,8 @@ def convert(record: Mapping[str, Any]) -> Event:
         else:
             body, unfit = _key_body(keys), _without_image(change.get("StreamViewType"))
     except (NotAnAttributeError, RecursionError) as error:
-        body, unfit = _key_body(keys), f"the item cannot be written as JSON: {quoted(str(error))[1:_REASON_LENGTH]}"
+        problem = quoted(str(error))[1:-1][:_REASON_LENGTH]
+        body, unfit = _key_body(keys), f"the item cannot be written as JSON: {problem}"
     deduplication_id = to_deduplication_id(event_id or checkpoint)
     late = record.get("late") is True
     return Event(deduplication_id, mark, group_id, widened(checkpoint), body, unfit, checkpoint, late)
