@@ -1,46 +1,17 @@
-"""Proves, on the deployed stack, that a broken contract holds its mark at the gate, and that a release lets it go on.
+"""Proves, on the deployed stack, that a broken contract holds its mark at the gate, and no other mark.
 
-The contract is mended as a team would: a schema is changed, the stack is built and deployed again. The
-redrive machine is started with the input that its console takes; test_operations.py does it by `meq`.
+The redrive machine is started with the input that its console takes; test_operations.py does it by `meq`. That a
+release lets a mark go on once the contract allows it is proven in test_contract_change.py.
 """
 
 import json
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from local import inspection
-from local import stack as deployment
-from local.marks import Item, Mark, put_in_batches
+from local.marks import Item, Mark
 from local.queues import drain, until
 from local.session import Session
 from mark_event_queue.domain.held import GATE
-
-PARTS = ("template.yaml", "functions", "schemas", "statemachines")
-
-
-@pytest.fixture
-def mended(stack: Session, tmp_path: Path) -> Iterator[Any]:
-    """Deploys a contract that knows one more status; the published one is deployed again afterwards."""
-
-    def deploy_with(*statuses: str) -> None:
-        root = tmp_path / f"with-{len(statuses)}"
-        root.mkdir()
-        for part in PARTS:
-            source = deployment.ROOT / part
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, root / part)
-        shared = root / "schemas" / "v1" / "shared.json"
-        schema = json.loads(shared.read_text("utf-8"))
-        schema["$defs"]["status"]["enum"] += statuses
-        shared.write_text(json.dumps(schema), "utf-8")
-        deployment.deploy_pipeline(stack.engine, deployment.build(root / "built", root))
-
-    yield deploy_with
-    deploy_with()
 
 
 def redrive(stack: Session, **asked: Any) -> dict[str, Any]:
@@ -80,38 +51,6 @@ def leased(mark: Mark) -> Item:
     item = mark.lock()
     item["RegistrationNumber"]["M"]["Status"] = {"S": "MARK_LEASED"}
     return item
-
-
-def test_a_broken_event_holds_its_mark_until_the_mended_contract_releases_it(stack: Session, mended: Any):
-    """Before it: delivered; from it on: held, in later batches too; released while more arrive: all in order, once."""
-    held, other = Mark("GA TE"), Mark("GB TE")
-    first = [held.lock(), leased(held), held.lock(), held.unlock(), held.lock()]
-    stack.deliver([*first[:1], other.lock(), *first[1:], other.unlock()])
-    assert at_gate(stack, "GA TE") == ids(first[1:])
-    got = received(stack, "GA TE")
-    assert got == {name: ids(first[:1]) for name in got}
-
-    second = [held.unlock(), held.lock(), held.unlock()]
-    stack.deliver(second)
-    assert at_gate(stack, "GA TE") == ids([*first[1:], *second])
-    assert redrive(stack, gate=True, mark="GA TE")["errors"] == ["ContractBroken"]
-
-    mended("MARK_LEASED")
-    third = [held.lock(), held.unlock(), held.lock()]
-    put_in_batches(stack.engine, third)
-    told = redrive(stack, gate=True, mark="GA TE")
-    assert (told["errors"], told["stoppedSequences"]) == ([], 0)
-    until(lambda: at_gate(stack, "GA TE") == [], "nothing of the mark to be held", 60)
-    rest = ids([*first[1:], *second, *third])
-    everything: dict[str, list[str]] = {name: [] for name in stack.queues}
-
-    def all_there() -> bool:
-        for name, some in received(stack, "GA TE").items():
-            everything[name] += some
-        return all(len(got) >= len(rest) for got in everything.values())
-
-    until(all_there, "the mark's events to be in every queue", 60)
-    assert everything == dict.fromkeys(stack.queues, rest)
 
 
 def test_a_discarded_event_makes_way_for_those_behind_it(stack: Session):
