@@ -9,7 +9,7 @@ JAR ?=
 CALL ?=
 # Where bytecode is not kept, every process compiles the AWS tools anew, which is most of what it does.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo up faults check-order sfn-local bench cost capacity check test lint format lock install
+.PHONY: help demo up faults check-order sfn-local bench cost capacity check test contracts contract-docs lint format lock install
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -45,13 +45,23 @@ check: lint ## Run the quick checks: style, types, templates, and all tests that
 	@$(RUN) -m pytest -n auto -m "not slow" tests/unit tests/contract tests/template tests/statemachine
 
 test: check ## Run every check
-	@$(RUN) -m pytest -n auto -m slow tests/unit
+	@$(RUN) -m pytest -n auto -m slow tests/unit tests/contract
 	@$(RUN) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/faults tests/checker
+
+contracts: install ## Build the packages for other teams' tests into dist/: Python, and npm where node is there
+	@$(RUN) -m contracts.models
+	@$(RUN) -m contracts.wheel
+	@$(RUN) -m contracts.npm_package
+
+contract-docs: install ## Write the AsyncAPI document of the contract, and its page, into docs/contract/
+	@$(RUN) -m contracts.asyncapi
+	@$(RUN) -m contracts.pages
 
 lint: install ## Check style, types and templates
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@.venv/bin/meq contract check
 	@.venv/bin/cfn-lint --regions eu-west-2 -- template.yaml client.yaml local/mark-api.yaml examples/consumer/template.yaml
 
 format: install ## Bring the code into shape

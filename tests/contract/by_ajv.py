@@ -3,18 +3,15 @@
 ajv is installed from its lock file, once, into build/. All events go through one process.
 """
 
-import hashlib
 import json
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
-from tests.builders import ROOT, SCHEMAS
+from contracts.node import installed
+from tests.builders import SCHEMAS
 from tests.contract.reference import Pairs
 
 _SOURCE = Path(__file__).parent / "ajv"
-_BUILD = ROOT / "build"
 
 
 class Ajv:
@@ -22,7 +19,7 @@ class Ajv:
 
     def __init__(self, node: str, npm: str) -> None:
         self._process = subprocess.Popen(
-            [node, str(_installed(npm) / "validate.mjs"), str(SCHEMAS)],
+            [node, str(installed(_SOURCE, npm) / "validate.mjs"), str(SCHEMAS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -47,25 +44,3 @@ class Ajv:
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
-
-
-def _installed(npm: str) -> Path:
-    """Return the folder in which ajv is installed; of two that install it at once the later one's is dropped."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_SOURCE.iterdir()))).hexdigest()[:16]
-    target = _BUILD / f"ajv-{digest}"
-    if target.is_dir():
-        return target
-    _BUILD.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
-        fresh = Path(scratch) / "ajv"
-        shutil.copytree(_SOURCE, fresh)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        installation = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
-        if installation.returncode:
-            raise RuntimeError(f"npm could not install ajv:\n{installation.stdout}{installation.stderr}")
-        try:
-            fresh.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-    return target
