@@ -10,6 +10,7 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq import clients, explaining, history, pausing, redrive, replay, status
+from meq.contract.commands import contract
 from meq.errors import KNOWN, NothingHeldError, explain
 from meq.executions import RUNNING
 from meq.held import HeldEvents
@@ -253,7 +254,7 @@ def discard(stack: Stack, client: str | None, gate: bool, as_json: bool, **asked
 @with_json
 @of_a_stack
 def start_release(stack: Stack, mark: str | None, dry_run: bool, as_json: bool) -> None:
-    """Deliver what is held at the gate, if the contract allows it by now.
+    """Deliver what is held at the gate, as far as the contract allows.
 
     The deployed contract judges each event anew. Live events may keep arriving meanwhile. Of a mark with an event
     that still breaks the contract, that event stays held, and all behind it. Ctrl-C ends the wait, not the release.
@@ -329,6 +330,9 @@ def _user() -> str:
 
 def _end(done: bool) -> None:
     click.get_current_context().exit(0 if done else _SOMETHING_STAYS)
+
+
+commands.add_command(contract)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq.clients import Registration
+from meq.contract.trying import Tried
 from meq.executions import RUNNING
 from meq.explaining import Explanation
 from meq.held import Held, HeldEvent, whose
@@ -58,6 +59,8 @@ def _(data: list) -> list[str]:  # type: ignore[type-arg]  # singledispatch take
         return _registrations(data)
     if isinstance(data[0], Explanation):
         return _explanations(data)
+    if isinstance(data[0], Tried):
+        return [line for one in data for line in _tried(one)]
     return _passed(data) if isinstance(data[0], PassedOver) else _held(data)
 
 
@@ -138,6 +141,16 @@ def _because(one: Explanation) -> str:
 def _passed(found: Sequence[PassedOver]) -> list[str]:
     rows = [(quoted(one.mark), one.create_time, one.event_id, _rules(one.violations)) for one in found]
     return _table(("mark", "time", "event", "breaks"), rows)
+
+
+def _tried(one: Tried) -> list[str]:
+    place = f"{safe(one.place)}: " if one.place else ""
+    if one.message is None:
+        broken = [f"  {safe(violation.path)} {safe(violation.rule)}".rstrip() for violation in one.violations]
+        return [f"{place}breaks the contract. All later events of its mark would wait behind it:", *broken]
+    rows = {"body": one.message.body, "group": one.message.group_id} | one.message.attributes
+    rows.setdefault("sequenceNumber", "(the stream gives it)")
+    return [f"{place}valid. The message that a client gets:", *(f"  {name:<15} {safe(rows[name])}" for name in rows)]
 
 
 @_text.register
