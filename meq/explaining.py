@@ -82,7 +82,7 @@ class _Why:
                     return self._told(event_id, one["mark"], DISCARDED, told, since=one["discardedAt"])
         if event_id in self._passed:
             passed = self._passed[event_id]
-            told = "history passed it over: it breaks today's contract"
+            told = "history passed it over, since it is not valid"
             return self._told(event_id, passed.mark, PASSED_OVER, told, violations=passed.violations)
         if item is None:
             nowhere = "and is held nowhere" if mark else "and whether it is held is known with --mark only"

@@ -1,7 +1,6 @@
 """Contract tier, publication: proves that published schemas stay open, and that names mean one thing.
 
-That a change keeps old events valid is seen in test_schemas.py, whose examples stay. That a change only
-adds optional things cannot be proven without the release before; a reviewer compares.
+What a change may be is proven in test_evolution.py.
 """
 
 from collections.abc import Iterator

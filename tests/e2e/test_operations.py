@@ -21,7 +21,7 @@ from local.marks import Mark
 from local.queues import drain
 from local.session import Session
 from local.stack import ROOT
-from tests.builders import DENY_ALL
+from tests.builders import DENY_ALL, item
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     purelib = [sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}), sysconfig.get_path("purelib")]
     Path(purelib[0], "test-environment.pth").write_text(purelib[1])
     return folder
+
+
+def test_the_contract_comes_with_the_command(installed: Path, tmp_path: Path):
+    """Without a clone, a stack or AWS settings an item is judged by the contract that the wheel has."""
+    (tmp_path / "item.json").write_text(json.dumps(item()))
+    tried = subprocess.run(
+        [str(installed / "venv" / "bin" / "meq"), "contract", "try", "item.json", "--json"],
+        cwd=tmp_path,
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [one["valid"] for one in json.loads(tried.stdout)] == [True]
 
 
 def meq(stack: Session, installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
