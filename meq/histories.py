@@ -25,7 +25,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """An event of the past that history did not bring, since it breaks today's contract."""
+    """An event of the past that history did not bring, by today's contract or the client's pin."""
 
     mark: str
     create_time: str

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from mark_event_queue.domain.contract import IncompleteContractError, version_in
+from mark_event_queue.domain.contract import MOST_MAJORS, IncompleteContractError, load_major, version_in
 from meq.contract.evolution import (
     EVENT_TYPE_REMOVED,
     LOOSENED,
@@ -21,6 +21,8 @@ from meq.contract.evolution import (
 from meq.contract.generated import Judge, Side, nothing_kept, rejected
 from meq.contract.places import Documents, Place, canonical, without_words
 from meq.contract.published import Schemas, Version, majors, published, read, version_of
+from meq.errors import OperatorError
+from meq.text import safe
 
 RULES, GENERATED = "rules", "generated"
 NONE, PATCH, MINOR, BREAKING, NEW = "none", "patch", "minor", "breaking", "new"
@@ -85,12 +87,18 @@ def check(folder: Path) -> Check:
         OperatorError: the schemas cannot be read or compared.
     """
     kept = published(folder)
+    found = majors(folder)
+    if len(found) > MOST_MAJORS:
+        raise OperatorError(
+            f"{safe(str(folder))} has {len(found)} major versions, and {MOST_MAJORS} can be deployed together: "
+            "delete the folder of the oldest, when no client needs it any more."
+        )
     with nothing_kept():
         return Check(
             folder,
             [
                 _major(number, path, {version: path for version, path in kept.items() if version.major == number})
-                for number, path in majors(folder).items()
+                for number, path in found.items()
             ],
         )
 
@@ -129,6 +137,11 @@ def _major(number: int, folder: Path, kept: dict[Version, Path]) -> Major:
     version = _version(folder, result)
     wrong_ids = [problem for edition in (now, *before.values()) for problem in _wrong_ids(edition, number)]
     result.problems += [*wrong_ids, *_unlisted(now)]
+    if not kept and version and version != Version(number, 0, 0):
+        result.problems.append(
+            f"Nothing is published of {folder.name}, and {folder.name}/VERSION says {version}: a major version begins "
+            f"with {number}.0.0. Bring back {folder.parent.name}/published, if it was lost."
+        )
     found: dict[tuple[str, Difference, frozenset[str]], list[str]] = defaultdict(list)
     for earlier, edition in before.items() if not wrong_ids else ():
         comparison = _Comparison(edition, now)
@@ -145,6 +158,8 @@ def _major(number: int, folder: Path, kept: dict[Version, Path]) -> Major:
         result.kind = BREAKING
     elif newest and version:
         result.problems += _version_problem(result.kind, newest, version, folder)
+    if result.allowed:
+        result.problems += _not_loaded(folder)
     return result
 
 
@@ -154,6 +169,14 @@ def _version(folder: Path, result: Major) -> Version | None:
     except IncompleteContractError as error:
         result.problems.append(f"{error}.")
     return version_of(result.version or "")
+
+
+def _not_loaded(folder: Path) -> Iterator[str]:
+    """Tell why the validator would not start with a major version."""
+    try:
+        load_major(folder)
+    except IncompleteContractError as error:
+        yield f"The validator would not start with {folder.name}: {error}."
 
 
 def _wrong_ids(edition: _Edition, major: int) -> Iterator[str]:

@@ -84,7 +84,8 @@ def try_items(file: Path, folder: Path | None, as_json: bool) -> None:
     """Tell whether items of the producer pass the contract.
 
     FILE holds an item with DynamoDB's types, a record of the stream, or several of them. Of each is shown the
-    message that a client gets, or the rules that it breaks. The exit code is 1 when one breaks any.
+    message that a client gets, or the rules that it breaks. What is larger than 96 KiB may be too large for a batch,
+    if many clients have registered. The exit code is 1 when one breaks any rule.
     """
     found = trying.try_items(file, folder)
     show(found, as_json)

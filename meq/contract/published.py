@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mark_event_queue.domain.contract import read_exactly
+from mark_event_queue.domain.contract import majors_in, read_exactly
 from meq.errors import OperatorError
 from meq.text import safe
 
-_MAJOR = re.compile(r"v([1-9][0-9]?)")
 _VERSION = re.compile(r"([1-9][0-9]?)[.](0|[1-9][0-9]?)[.](0|[1-9][0-9]?)")
 
 Schemas = Mapping[str, Any]
@@ -42,12 +41,12 @@ def majors(folder: Path) -> dict[int, Path]:
     Raises:
         OperatorError: there is none.
     """
-    found = {int(match[1]): path for path in folder.glob("v*") if (match := _MAJOR.fullmatch(path.name))}
+    found = majors_in(folder)
     if not found:
         raise OperatorError(
             f"{safe(str(folder))} has no folder of a major version of the contract, such as v1. Say --schemas FOLDER."
         )
-    return dict(sorted(found.items()))
+    return found
 
 
 def published(folder: Path) -> dict[Version, Path]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mark_event_queue.domain.batches import carry
+from mark_event_queue.domain.budget import budget
 from mark_event_queue.domain.contract import Contracts, IncompleteContractError, load
-from mark_event_queue.domain.events import Event, carries_event, convert
+from mark_event_queue.domain.events import Event, carries_event
 from mark_event_queue.domain.rounds import entry_of
 from mark_event_queue.domain.versions import told_by
 from meq.errors import OperatorError
@@ -102,7 +104,7 @@ def _tried(place: str, item: Mapping[str, Any], contracts: Contracts) -> Tried:
     record = item if is_record else _record(item)
     if not carries_event(record):
         raise OperatorError(f"{place or 'The file'} is a removal, which carries no event: nothing is judged of it.")
-    event = convert(record)
+    event = next(one.what for one in carry([record], budget([])) if isinstance(one.what, Event))
     judgement = contracts.judge(event.body)
     violations = [Violation(*one) for one in judgement.violations]
     if event.unfit:

@@ -335,3 +335,47 @@ def test_without_hypothesis_the_check_says_how_to_get_it():
 
     assert result.returncode == 2
     assert result.stderr == "Error: hypothesis is not installed: pip install '.[contract]'\n"
+
+
+@pytest.mark.parametrize(
+    ("edits", "problem"),
+    [
+        ([{"file": "ForgottenNotice.json", "op": "remove", "path": ""}], "ForgottenNotice.json missing"),
+        (
+            [{"file": "LockEvent.json", "op": "replace", "path": "/$ref", "value": "shared.json#/$defs/mark"}],
+            "",
+        ),
+    ],
+)
+def test_a_major_that_the_validator_would_not_load_is_refused(tmp_path, edits, problem):
+    """Also a new one, which is held against nothing that was published."""
+    folder = changed(tmp_path / "schemas", {"edits": [], "version": "1.0.0"})
+    edit(another_major(folder), *edits)
+
+    result = CliRunner().invoke(commands, ["contract", "check", "--schemas", str(folder)])
+
+    assert result.exit_code == (1 if problem else 0)
+    assert problem in result.output
+
+
+def test_a_third_major_is_refused(tmp_path):
+    """The functions would not start with it."""
+    folder = changed(tmp_path / "schemas", {"edits": [], "version": "1.0.0"})
+    another_major(folder)
+    shutil.copytree(folder / "v2", folder / "v3")
+
+    result = CliRunner().invoke(commands, ["contract", "publish", "--schemas", str(folder)])
+
+    assert result.exit_code == 2
+    assert "3 major versions, and 2 can be deployed together" in result.output
+
+
+def test_a_lost_folder_of_published_versions_is_noticed(tmp_path):
+    """A major version that is not at its beginning was published before."""
+    folder = changed(tmp_path / "schemas", {"edits": [], "version": "1.1.0"})
+    shutil.rmtree(folder / "published")
+
+    result = CliRunner().invoke(commands, ["contract", "check", "--schemas", str(folder)])
+
+    assert result.exit_code == 1
+    assert "if it was lost" in result.output

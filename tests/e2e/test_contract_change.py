@@ -126,10 +126,13 @@ def _publish(stack: Session, clone: Path, leased: Item) -> None:
 
     (v1 / "shared.json").write_text(shared, "utf-8")
     _add_event_type(v1, "RenewEvent")
-    for command in [*_documented("cp -r"), check, publish]:
+    for command in _documented("cp -r"):
+        assert _run(stack, clone, command).returncode == 0
+    _edit(v2 / "shared.json", _allow_leased)
+    for command in (check, publish, check):
         done = _run(stack, clone, command)
         assert done.returncode == 0, done
-    _edit(v2 / "shared.json", _allow_leased)
+    assert done.stdout.count("nothing changed") == len((v1, v2)), done
     (item,) = _documented("meq contract try")
     (clone / "item.json").write_text(json.dumps(leased), "utf-8")
     tried = _run(stack, clone, item)

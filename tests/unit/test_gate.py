@@ -182,3 +182,12 @@ def test_of_whom_anything_is_held_is_asked_once_it_is_known_what_goes_on():
 
     assert hold_at_gate(_validated("A", start=2), store, hold_marks=True)["held"] == {"recipients": ["archive"]}
     assert hold_at_gate(_validated("B", 3, start=3), store, hold_marks=True)["held"] == {"recipients": []}
+
+
+def test_the_pin_that_a_batch_satisfies_is_satisfied_by_what_is_left_of_it():
+    """Whoever has pinned that major pays for no selection because a mark is held at the gate."""
+    store = HeldEventsInMemory()
+    validated = _validated("AB", 1)
+    validated["held"] = {"recipients": ["gate", "major 1"], "atGate": True}
+
+    assert "major 1" in hold_at_gate(validated, store, hold_marks=True)["held"]["recipients"]

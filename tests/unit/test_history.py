@@ -20,7 +20,7 @@ from mark_event_queue.domain.contract import Violation
 from mark_event_queue.domain.errors import HistoryRequestError, RedriveRequestError
 from mark_event_queue.domain.events import convert
 from mark_event_queue.domain.filters import Filter
-from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PAUSED, PINNED, QUARANTINED
+from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, OTHER_MAJOR, PARKED, PAUSED, PINNED, QUARANTINED
 from mark_event_queue.domain.history import HistoryState, Progress
 from mark_event_queue.domain.rounds import Entry, entries_of, entry_of, number_of, plan, sequences_of
 from mark_event_queue.history.bringing import STOPPED, Sender, bring_mark, read_segment
@@ -609,15 +609,15 @@ def test_a_history_that_is_over_does_not_come_again_by_itself():
     assert world.check(changed="Update")["due"] == "nothing"
 
 
-@pytest.mark.parametrize("reason", [PAUSED, PINNED])
-def test_a_change_of_the_registration_asks_for_what_is_due(reason):
+@pytest.mark.parametrize(("reason", "error"), [(PAUSED, ""), (PINNED, ""), (PARKED, OTHER_MAJOR)])
+def test_a_change_of_the_registration_asks_for_what_is_due(reason, error):
     """History for who wants one, a redrive for who was resumed or unpinned, nothing else; who left is forgotten."""
     world = World()
     assert world.check(changed="Create")["due"] == "history"
     world.subscriptions.said[NAME] = replace(JOINER, since="")
     assert world.check(changed="Update")["due"] == "nothing"
     world.write("A")
-    world.held.hold(NAME, [[entry_of(world._event(1, world.table.items[0]))]], reason, "")
+    world.held.hold(NAME, [[entry_of(world._event(1, world.table.items[0]))]], reason, error)
     assert world.check(changed="Update")["due"] == "redrive"
     world.histories.begin(NAME, JOINER.history, "run0", 2)
     left = check(HistoryRequest(NAME, changed="Delete"), None, world.stores, Moment(NOW, "run1", 60))

@@ -96,6 +96,7 @@ def test_a_record_has_its_sequence_number(written):
     ("given", "rule"),
     [
         (item(eventId=None), "the item has no eventId"),
+        (item(more={"S": "x" * 250_000}), "too large for a batch: 25"),
         ({"mark": {"S": 3}}, "the item cannot be written as JSON: /mark is not a string"),
         ({"eventId": "plain"}, "the item cannot be written as JSON: /eventId is not an attribute value"),
     ],

@@ -5,6 +5,7 @@ it has to is proven in tests/statemachine, the whole way in tests/e2e/test_contr
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,15 +17,25 @@ from hypothesis import strategies as st
 
 from mark_event_queue.domain.clients import ALWAYS, Subscription
 from mark_event_queue.domain.contract import Contracts, load
-from mark_event_queue.domain.held import PARKED, PINNED
+from mark_event_queue.domain.held import OTHER_MAJOR, PARKED, PINNED
 from mark_event_queue.domain.rounds import Entry, entries_of, entry_of, plan, told
 from mark_event_queue.domain.versions import as_pinned, pin_of
 from mark_event_queue.history.past import Past, Rules, past_of
-from mark_event_queue.redrive.redrive import OTHER_MAJOR, redrive_lane
+from mark_event_queue.redrive.redrive import redrive_lane
 from mark_event_queue.redrive.standing import Standing, standing_of
 from mark_event_queue.selection.selection import Selected, select
 from mark_event_queue.validator.validation import validate
-from tests.builders import SCHEMAS, add_second_major, client, event_input, example, item, numbers, registration_number
+from tests.builders import (
+    SCHEMAS,
+    add_second_major,
+    client,
+    event_id,
+    event_input,
+    example,
+    item,
+    numbers,
+    registration_number,
+)
 from tests.fakes import HeldEventsInMemory, HistoriesFake, QueueInMemory, SubscriptionsFake
 
 NAME = "archive"
@@ -61,12 +72,19 @@ def _sent(selected: Selected) -> list[tuple[int, str]]:
     return [(number, told(entry, "schema")) for number, entry in zip(numbers(entries), entries, strict=True)]
 
 
+def _is_of(entry: Entry, major: int) -> bool:
+    return not major or told(entry, "schema").startswith(f"LockEvent/{major}.")
+
+
 def _held(store: HeldEventsInMemory) -> dict[str, list[int]]:
     return {group_id: numbers(held) for group_id, held in store.stored(NAME).items()}
 
 
-def _redrive(store: HeldEventsInMemory, queue: QueueInMemory, subscription: Subscription) -> dict[str, Any]:
-    standing = standing_of(NAME, SubscriptionsFake({NAME: subscription}), HistoriesFake(), NOW)
+def _redrive(
+    store: HeldEventsInMemory, queue: QueueInMemory, subscription: Subscription, contracts: Contracts | None = None
+) -> dict[str, Any]:
+    said = SubscriptionsFake({NAME: subscription})
+    standing = standing_of(NAME, said, HistoriesFake(), NOW, (lambda: contracts) if contracts else None)
     group_ids = [sequence.group_id for sequence in store.sequences(NAME, "", 100)]
     request = {"recipient": NAME, "queueUrl": "q", "groupIds": group_ids}
     return redrive_lane(request, store, queue, lambda: True, standing)
@@ -129,6 +147,40 @@ def test_a_client_unpinned_meanwhile_is_not_held_up():
     assert _held(store) == {}
 
 
+@pytest.mark.parametrize(
+    ("changed", "sent", "held"),
+    [(ON_2, [(1, "LockEvent/2.0.0"), (3, "LockEvent/2.0.0")], {"B": [2]}), (None, [(1, ""), (2, ""), (3, "")], {})],
+)
+def test_a_pin_changed_meanwhile_counts_as_it_is_now(changed, sent, held):
+    """What the client takes now goes, with its label, and the rest waits; who has left is no matter any more."""
+    store = HeldEventsInMemory()
+    said = SubscriptionsFake({NAME: ON_1})
+    first = [_entry(1, "A", SECOND), _entry(2, "B", FIRST), _entry(3, "C", BOTH)]
+    store.before = lambda operation: said.said.update({NAME: changed})
+
+    selected = select({"client": NAME, "plan": plan(first)}, said, store, HistoriesFake(), NOW)
+
+    got = sorted(_sent(selected))
+    assert [number for number, _ in got] == [number for number, _ in sent]
+    if changed:
+        assert got == sent
+    assert _held(store) == held
+
+
+def test_what_was_held_before_the_major_was_deployed_is_judged_anew(contracts):
+    """Its label cannot tell of a version that there was not: an event that is valid in it goes, with that version."""
+    store, queue = HeldEventsInMemory(), QueueInMemory()
+    for number, status in enumerate(["MARK_ASSIGNED", "SOLD"], start=1):
+        body = _event(number, Status=status)["body"]
+        entry = entry_of(event_input(number, f"M{number}", body=body) | {"schema": "EntitlementCreateEvent/1.0.0"})
+        store.hold(NAME, [[entry]], PARKED, "Fault")
+
+    answer = _redrive(store, queue, ON_2, contracts)
+
+    assert [told(entry, "schema") for entry in queue.received] == ["EntitlementCreateEvent/2.0.0"]
+    assert answer["stopped"] == [{"groupId": "M2", "error": OTHER_MAJOR}]
+
+
 def test_a_redrive_leaves_what_the_client_still_does_not_take():
     """It is told why, and what follows stays behind it; events that it takes go with its version."""
     store, queue = HeldEventsInMemory(), QueueInMemory()
@@ -163,6 +215,7 @@ def test_whatever_is_pinned_when_every_event_comes_once_and_in_order(events, pin
     for number, batch in enumerate(batches):
         subscription = replace(PLAIN, major=pins[number % len(pins)])
         for wave in _select(batch, subscription, store).plan["waves"]:
+            assert all(_is_of(entry, subscription.major) for entry in wave)
             queue.send("q", wave)
         if number % 2:
             _redrive(store, queue, subscription)
@@ -236,7 +289,12 @@ def test_the_input_tells_what_a_client_has_pinned(subscription, selects):
 # ----------------------------------------------------------------------------------------------------------------------
 # History
 # ----------------------------------------------------------------------------------------------------------------------
-def _past(subscription: Subscription, contracts: Contracts, at: datetime = NOW - timedelta(days=30)) -> Past:
+def _past(
+    subscription: Subscription,
+    contracts: Contracts,
+    at: datetime = NOW - timedelta(days=30),
+    held: Collection[str] = (),
+) -> Past:
     instant = {"S": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
     states = [
         registration_number(version={"N": str(number)}, eventTime=instant, Status={"S": status}, price=price)
@@ -247,7 +305,7 @@ def _past(subscription: Subscription, contracts: Contracts, at: datetime = NOW -
     items = [
         item(number, createTime=instant, RegistrationNumber={"M": state}) for number, state in enumerate(states, 1)
     ]
-    return past_of(items, (), (), Rules(contracts, subscription, "run", (), True, NOW))
+    return past_of(items, (), held, Rules(contracts, subscription, "run", (), True, NOW))
 
 
 def test_history_passes_over_what_is_not_valid_in_the_pinned_major(contracts):
@@ -256,7 +314,14 @@ def test_history_passes_over_what_is_not_valid_in_the_pinned_major(contracts):
 
     assert [told(entry, "schema") for entry in past.entries] == ["LockEvent/2.0.0"] * 2
     (passed,) = past.passed
-    assert json.loads(passed.violations) == [{"path": "", "rule": "not valid in major version 2"}]
+    assert json.loads(passed.violations) == [{"path": "", "rule": "pinnedMajor"}]
+
+
+def test_history_leaves_what_is_held_already(contracts):
+    """It waits for another pin, and what follows it in its mark is held behind it."""
+    past = _past(replace(ON_1, since="beginning"), contracts, held={event_id(3)})
+
+    assert (len(past.entries), past.passed, past.remembered) == (2, [], [])
 
 
 def test_what_history_passed_over_does_not_come_by_the_stream_either(contracts):

@@ -5,7 +5,7 @@
 | `HISTORY`                  | client           | client with a history: which, which run of it, how far it is       |
 | `SEGMENTS#<client>`        | number           | segment of the producer's table: up to where it was read, counts   |
 | `BROUGHT#<client>#<group>` | event id         | event that history brought and that may come once more; it expires |
-| `PASSED#<client>`          | mark, `#`, event | event that history passed over, as it breaks today's contract      |
+| `PASSED#<client>`          | mark, `#`, event | event that history passed over: by the contract or the client's pin |
 | `RECIPIENTS`               | history's name   | history that needs no selection any more                           |
 """
 

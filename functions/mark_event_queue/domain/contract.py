@@ -56,7 +56,7 @@ class Contract:
         Raises:
             IncompleteContractError: a file or a part of one is missing that the others speak of, or is no schema.
         """
-        _demand_whole(schemas)
+        published = _demand_whole(schemas)
         self.version = version
         self.notice_names = frozenset(name.removesuffix(".json") for name in schemas if name.endswith("Notice.json"))
         try:
@@ -68,7 +68,7 @@ class Contract:
         self._validators = {
             name.removesuffix(".json"): _compiled(name, schema, registry)
             for name, schema in schemas.items()
-            if name.endswith("Event.json")
+            if name.removesuffix(".json") in published
         }
 
     @property
@@ -132,12 +132,18 @@ def load(folder: Path) -> Contracts:
     Raises:
         IncompleteContractError: there is none, there are too many, or one is not whole.
     """
-    found = {path: match for path in folder.glob("v*") if (match := _MAJOR_FOLDER.fullmatch(path.name))}
+    found = majors_in(folder)
     if not found:
         raise IncompleteContractError(f"{folder} has no folder of a major version of the contract, such as v1")
     if len(found) > MOST_MAJORS:
         raise IncompleteContractError(f"{folder} has {len(found)} major versions; {MOST_MAJORS} can be delivered")
-    return Contracts([load_major(path) for path in sorted(found, key=lambda path: int(found[path][1]))])
+    return Contracts([load_major(path) for path in found.values()])
+
+
+def majors_in(folder: Path) -> dict[int, Path]:
+    """Return the folders of major versions in a folder (`v1`, `v2`, …) by number, the oldest first."""
+    found = {int(match[1]): path for path in folder.glob("v*") if (match := _MAJOR_FOLDER.fullmatch(path.name))}
+    return dict(sorted(found.items()))
 
 
 def load_major(folder: Path) -> Contract:
@@ -182,8 +188,8 @@ def _compiled(name: str, schema: Any, registry: jsonschema_rs.Registry) -> jsons
         raise IncompleteContractError(f"{name}, or a file that it refers to, is no whole schema: {problem}") from error
 
 
-def _demand_whole(schemas: Mapping[str, Any]) -> None:
-    """Refuse a contract that lacks a part: by a part that is missing every event would be judged invalid."""
+def _demand_whole(schemas: Mapping[str, Any]) -> frozenset[str]:
+    """Return the event types; refuse a contract that lacks a part, by which every event would be judged invalid."""
     try:
         published = schemas["envelope.json"]["properties"]["eventName"]["enum"]
     except (KeyError, TypeError):
@@ -191,6 +197,7 @@ def _demand_whole(schemas: Mapping[str, Any]) -> None:
     wanted = {"shared.json", *_NOTICES, *(f"{name}.json" for name in published)}
     if missing := sorted(wanted - schemas.keys()):
         raise IncompleteContractError(f"{', '.join(missing)} missing; a contract has it, or envelope.json speaks of it")
+    return frozenset(published)
 
 
 def violation_of(error: jsonschema_rs.ValidationError) -> Violation:

@@ -17,6 +17,9 @@ HISTORY = "history"
 PINNED = "pinned"
 QUARANTINED = "quarantined"
 
+OTHER_MAJOR = "NotValidInPinnedMajor"
+"""The error of a sequence whose first event is not valid in the major version that its client has pinned."""
+
 CONTRACT_BROKEN = "ContractBroken"
 """The error of a sequence whose first event breaks the contract."""
 

@@ -74,7 +74,10 @@ class Segment(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """An event of the past that breaks today's contract: which, and which rules (JSON text of `{path, rule}`)."""
+    """An event of the past that history does not bring, by the contract or the client's pin: which, and which rules.
+
+    The rules are JSON text of `{path, rule}`.
+    """
 
     mark: str
     create_time: str

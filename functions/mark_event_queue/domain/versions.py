@@ -17,6 +17,8 @@ SCHEMA = "schema"
 VERSIONS = "schemaVersions"
 """The message attribute that tells all versions in which the event is valid, where there are several."""
 
+_PIN = "major "
+
 # What was held before events told their version is of the only one that there was.
 _FIRST_MAJOR = 1
 
@@ -29,14 +31,20 @@ def told_by(judgement: Judgement) -> dict[str, str]:
 
 def as_pinned(entry: Entry, major: int) -> Entry | None:
     """Return an entry as a client gets it that has pinned a major version (0: none); None: it is not valid in that."""
-    if major in (0, _major_told(entry)):
+    versions = told(entry, VERSIONS).split()
+    if not versions:
+        return entry if major in (0, _major_told(entry)) else None
+    version = next((one for one in versions if major in (0, _major_of(one))), "")
+    return _labelled(entry, f"{told(entry, SCHEMA).partition('/')[0]}/{version}") if version else None
+
+
+def judged_anew(entry: Entry, judgement: Judgement) -> Entry:
+    """Return an entry that tells what a judgement of today says of it; one that is not valid any more as it is."""
+    if not judgement.versions:
         return entry
-    for version in told(entry, VERSIONS).split():
-        if _major_of(version) == major:
-            name = told(entry, SCHEMA).partition("/")[0]
-            label = {"DataType": "String", "StringValue": f"{name}/{version}"}
-            return entry | {"MessageAttributes": entry["MessageAttributes"] | {SCHEMA: label}}
-    return None
+    kept = {name: said for name, said in entry["MessageAttributes"].items() if name not in (SCHEMA, VERSIONS)}
+    anew = {name: {"DataType": "String", "StringValue": text} for name, text in told_by(judgement).items()}
+    return entry | {"MessageAttributes": kept | anew}
 
 
 def settled_by(entries: Iterable[Entry]) -> list[str]:
@@ -45,9 +53,19 @@ def settled_by(entries: Iterable[Entry]) -> list[str]:
     return [pin_of(majors.pop())] if len(majors) == 1 else []
 
 
+def pins_in(recipients: Iterable[str]) -> list[str]:
+    """Return the pins among those who are told beside a batch."""
+    return [one for one in recipients if one.startswith(_PIN)]
+
+
 def pin_of(major: int) -> str:
     """Return what stands for a pinned major version where names of clients and histories stand: none has a space."""
-    return f"major {major}"
+    return f"{_PIN}{major}"
+
+
+def _labelled(entry: Entry, label: str) -> Entry:
+    told_anew = {SCHEMA: {"DataType": "String", "StringValue": label}}
+    return entry | {"MessageAttributes": entry["MessageAttributes"] | told_anew}
 
 
 def _major_told(entry: Entry) -> int:

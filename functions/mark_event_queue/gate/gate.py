@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, QUARANTINED
 from mark_event_queue.domain.holding import HeldEvents, hold_followers
 from mark_event_queue.domain.rounds import entries_of, plan, sequences_of
+from mark_event_queue.domain.versions import pins_in
 
 
 class HeldAtGate(HeldEvents, Protocol):
@@ -24,7 +25,8 @@ def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool
     held, followers pass, and nothing has to wait for anything.
 
     The answer's `held` is `{recipients}`, of whom anything is held, for what goes on. It is read anew:
-    a release may have parked a mark's earlier events since the batch asked, and ended the mark here.
+    a release may have parked a mark's earlier events since the batch asked, and ended the mark here. The pin that all
+    of the plan satisfied is satisfied by what is left of it.
     """
     going, withheld, counts = request["plan"], request["withheld"], request["counts"]
     behind = 0
@@ -40,6 +42,10 @@ def hold_at_gate(request: Mapping[str, Any], store: HeldAtGate, hold_marks: bool
     return {
         "plan": going,
         "withheld": [entry for entry in withheld if entry["MessageGroupId"] in marks],
-        "held": {"recipients": store.mentions() if going["waves"] else []},
+        "held": {"recipients": [*store.mentions(), *_pins(request)] if going["waves"] else []},
         "counts": counts | {"valid": counts["valid"] - behind, "behind": counts["behind"] + behind},
     }
+
+
+def _pins(request: Mapping[str, Any]) -> list[str]:
+    return pins_in(request["held"]["recipients"]) if "held" in request else []

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.domain.clients import Subscription
 from mark_event_queue.domain.errors import HistoryRequestError
-from mark_event_queue.domain.held import PAUSED, PINNED
+from mark_event_queue.domain.held import OTHER_MAJOR, PAUSED, PINNED
 from mark_event_queue.domain.history import HistoryState, Progress, reason_to_hold
 from mark_event_queue.history.ports import HeldEvents, Stores
 from mark_event_queue.history.request import HistoryRequest
@@ -92,7 +92,7 @@ def _due_without_history(asked: HistoryRequest, subscription: Subscription | Non
 def _waits_for_a_change(client: str, held: HeldEvents) -> bool:
     after = ""
     while page := held.sequences(client, after, 100):
-        if any(sequence.reason in (PAUSED, PINNED) for sequence in page):
+        if any(one.reason in (PAUSED, PINNED) or one.error == OTHER_MAJOR for one in page):
             return True
         after = page[-1].group_id
     return False

@@ -18,6 +18,9 @@ Item = Mapping[str, Any]
 
 _NUMBER_DIGITS = 40
 
+NOT_PINNED = "pinnedMajor"
+"""The rule that an event breaks which is not valid in the major version that its client has pinned."""
+
 
 class Rules(NamedTuple):
     """By what the past is judged: the contracts of today, the client's wishes, what was given up, and the time."""
@@ -50,7 +53,7 @@ def past_of(items: Sequence[Item], at_gate: Collection[str], held: Collection[st
     `at_gate` are the ids of its events that are held at the gate, `held` of those that are held for the client.
     Where marks are held, what is held at the gate, and all behind it, comes by the release; so does what breaks
     the contract and is so young that it may be on its way there. What is not valid in the major version that the
-    client has pinned is passed over for good.
+    client has pinned is passed over for good, unless it is held for the client already: then it and all behind it stay.
     """
     in_order = sorted(items, key=_by_position)
     events = [_event(item) for item in in_order]
@@ -72,9 +75,10 @@ def past_of(items: Sequence[Item], at_gate: Collection[str], held: Collection[st
             past.filtered += 1
         else:
             entry = as_pinned(_entry(event, number, rules.run, judgement), rules.subscription.major)
+            if entry is None and event.event_id in held:
+                break
             if entry is None:
-                not_pinned = Violation("", f"not valid in major version {rules.subscription.major}")
-                past.passed.append(_passed(item, event, [not_pinned]))
+                past.passed.append(_passed(item, event, [Violation("", NOT_PINNED)]))
             else:
                 past.entries.append(entry)
             if is_young or event.event_id in held:

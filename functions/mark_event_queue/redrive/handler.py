@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -16,7 +18,7 @@ from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import count_for_client, tell_unserved
 from mark_event_queue.redrive.redrive import aim, conclude, describe, discard, list_lanes, redrive_lane
 from mark_event_queue.redrive.request import parse
-from mark_event_queue.redrive.standing import Standing, standing_of
+from mark_event_queue.redrive.standing import Standing, deployed, standing_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -32,6 +34,7 @@ clients = Clients(required("CLIENTS_PATH"), lambda admission: tell_unserved(logg
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 histories = HistoriesTable(required("PARKED_EVENTS_TABLE"))
 queues = ClientQueues()
+schemas = Path(required("SCHEMAS_FOLDER"))
 
 
 def check(request: Answer, _context: LambdaContext) -> Answer:
@@ -76,7 +79,7 @@ def handler(event: Answer, context: LambdaContext) -> Answer:
 
 
 def _standing(recipient: str) -> Standing:
-    return standing_of(recipient, clients, histories, datetime.now(UTC))
+    return standing_of(recipient, clients, histories, datetime.now(UTC), partial(deployed, schemas))
 
 
 def _has_time(context: LambdaContext) -> Callable[[], bool]:

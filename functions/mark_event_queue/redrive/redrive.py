@@ -6,9 +6,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, RedriveRequestError, SequenceClosedError
-from mark_event_queue.domain.held import HeldSequence
+from mark_event_queue.domain.held import OTHER_MAJOR, HeldSequence
 from mark_event_queue.domain.rounds import WAVE_SIZE, Entry, number_of
-from mark_event_queue.domain.versions import as_pinned
 from mark_event_queue.redrive.standing import OPEN, Standing
 
 # SQS API Reference, SendMessageBatch: 1 MiB together; the rest is for attributes and what carries them.
@@ -20,9 +19,6 @@ SEQUENCES_PER_TURN = 100
 
 # What a dry run reads in the time of one invocation: fifty pages or so.
 MOST_SEQUENCES_DESCRIBED = 5_000
-
-OTHER_MAJOR = "NotValidInPinnedMajor"
-"""The error of a sequence whose first event is not valid in the major version that its client has pinned."""
 
 # So that a hundred of whatever characters are far from what a state may hold; a real mark has a dozen.
 _MARK_LENGTH = 128
@@ -170,7 +166,7 @@ def redrive_lane(
         while pending and has_time():
             pending, closed = _load_each(recipient, pending, store, loaded, standing)
             stopped += [{"groupId": group_id, "error": "HistoryUnderWay"} for group_id in closed]
-            fitting = {group_id: as_pinned(loaded[group_id][0], standing.major) for group_id in pending}
+            fitting = {group_id: standing.wanted(loaded[group_id][0]) for group_id in pending}
             for group_id in [group_id for group_id, entry in fitting.items() if entry is None]:
                 store.note(recipient, loaded[group_id][0], OTHER_MAJOR)
                 stopped.append({"groupId": group_id, "error": OTHER_MAJOR})

@@ -101,7 +101,8 @@ def _pinned(subscription: Subscription, plan_: Plan, subscriptions: Subscription
         return bool(now_said and now_said.major == major)
 
     if waiting and not store.hold_while(name, waiting, PINNED, still):
-        return plan_
+        now_said = subscriptions.subscription(name)
+        return _pinned(now_said, plan_, subscriptions, store) if now_said and now_said.major else plan_
     return plan(going, plan_["parked"] + sum(map(len, waiting)))
 
 
