@@ -49,7 +49,6 @@ test: check ## Run every check
 	@$(RUN) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/faults tests/checker
 
 contracts: install ## Build the packages for other teams' tests into dist/: Python, and npm where node is there
-	@$(RUN) -m contracts.models
 	@$(RUN) -m contracts.wheel
 	@$(RUN) -m contracts.npm_package
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from samtranslator.yaml_helper import yaml_parse
 
 from contracts.generated import FOLDER, ROOT, GenerationError, write_or_check
-from mark_event_queue.domain.contract import Contracts, load, read_exactly, version_in
+from mark_event_queue.domain.contract import Contracts, load, majors_in, read_exactly, version_in
 from mark_event_queue.domain.events import to_group_id, widened
 from mark_event_queue.domain.rounds import entry_of
 from mark_event_queue.domain.versions import as_pinned, told_by
@@ -184,9 +184,9 @@ def _quoted(value: Any) -> str:
 
 def majors(folder: Path) -> Iterator[Major]:
     """Yield the major versions, the oldest first."""
-    for path in sorted(folder.glob("v*"), key=lambda path: int(path.name[1:])):
+    for number, path in majors_in(folder).items():
         schemas = {one.stem: json.loads(one.read_text("utf-8")) for one in sorted(path.glob("*.json"))}
-        yield Major(int(path.name[1:]), version_in(path), schemas)
+        yield Major(number, version_in(path), schemas)
 
 
 def _server() -> Node:

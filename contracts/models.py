@@ -1,20 +1,15 @@
-"""Makes the typed models of the Python package from the schemas: `python -m contracts.models`."""
+"""Makes the typed models of the Python package from the schemas of a major version, when the wheel is built."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from contracts.wheel import PACKAGE, ROOT
+from contracts.asyncapi import Major
+from contracts.generated import ROOT, run
 
-MODELS = PACKAGE / "mark_event_contracts" / "models.py"
-
-_HEADER = (
-    '''"""The events as typed models: made by `python -m contracts.models` from schemas/{major}, not by hand."""'''
-)
-_STYLE = "# ruff: noqa: E501, N815 (texts and names are those of the schemas)"
+_DOCSTRING = "The events as typed models: made from schemas/v{major} when this package was built, not by hand."
 
 _CLASS_NAMES = {"registrationNumber": "MarkState"}
 """How parts are called here whose own name a property has: a class cannot have the name of one of its fields."""
@@ -44,25 +39,21 @@ _OPTIONS = (
 )
 
 
-def main() -> None:
-    """Write the models anew."""
-    MODELS.write_text(generated(), "utf-8")
+def generated(major: Major) -> str:
+    """Return the module of the models of a major version.
 
-
-def generated() -> str:
-    """Return the module of the models of the newest major version."""
-    major = max((ROOT / "schemas").glob("v[1-9]*"), key=lambda folder: int(folder.name[1:]))
-    schemas = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(major.glob("*.json"))}
+    Raises:
+        GenerationError: the generator has failed.
+    """
+    docstring = _DOCSTRING.format(major=major.number)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "schemas.json"), Path(folder, "models.py")
-        source.write_text(json.dumps({"$defs": prepared(schemas)}), "utf-8")
-        header = f"--custom-file-header={_HEADER.format(major=major.name)}"
-        _run("datamodel_code_generator", f"--input={source}", f"--output={target}", header, *_OPTIONS)
-        events = " | ".join(name for name in schemas if name.endswith("Event"))
-        docstring, code = target.read_text("utf-8").split("\n", 1)
-    text = f'{docstring}\n{_STYLE}\n{code}\n\nEvent = {events}\n"""An event of any type."""\n'
-    text = _run("ruff", "check", "--quiet", "--fix", "--select=I", f"--stdin-filename={MODELS}", "-", given=text)
-    return _run("ruff", "format", "--quiet", f"--stdin-filename={MODELS}", "-", given=text)
+        source.write_text(json.dumps({"$defs": prepared(major.schemas)}), "utf-8")
+        given = (f"--input={source}", f"--output={target}", f'--custom-file-header="""{docstring}"""')
+        run([sys.executable, "-m", "datamodel_code_generator", *given, *_OPTIONS], ROOT)
+        code = target.read_text("utf-8")
+    events = "\n    | ".join(sorted(major.schemas["envelope"]["properties"]["eventName"]["enum"]))
+    return f'{code}\n\nEvent = (\n    {events}\n)\n"""An event of any type."""\n'
 
 
 def prepared(schemas: dict[str, Any]) -> dict[str, Any]:
@@ -104,12 +95,3 @@ def _plain(schema: Any) -> Any:
     if "number" in plain.get("type", ()):
         plain["customTypePath"] = "mark_event_contracts.exact.Number"
     return plain
-
-
-def _run(module: str, *arguments: str, given: str = "") -> str:
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, check=True, cwd=ROOT, input=given, stdout=subprocess.PIPE, encoding="utf-8").stdout
-
-
-if __name__ == "__main__":
-    main()

@@ -2,12 +2,11 @@
 
 import hashlib
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from contracts.generated import ROOT, GenerationError
+from contracts.generated import ROOT, GenerationError, run
 
 _BUILD = ROOT / "build"
 
@@ -35,7 +34,7 @@ def installed(source: Path, npm: str) -> Path:
     """Return a copy of a folder with its npm packages; of two that install them at once the later one's is dropped.
 
     Raises:
-        RuntimeError: npm could not install them; says what npm has said.
+        GenerationError: npm could not install them; says what npm has said.
     """
     files = sorted(path for path in source.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
@@ -48,10 +47,7 @@ def installed(source: Path, npm: str) -> Path:
         fresh.mkdir()
         for path in files:
             shutil.copy(path, fresh)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        installation = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
-        if installation.returncode:
-            raise RuntimeError(f"npm could not install {source.name}:\n{installation.stdout}{installation.stderr}")
+        run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], fresh)
         try:
             fresh.rename(target)
         except OSError:

@@ -1,9 +1,12 @@
+import type { MarkEvent, Message } from "./types.js";
+
+export * from "./types.js";
+
 /** A rule that an event breaks: where, as a JSON Pointer, and which keyword of the schema; never a value. */
 export type Violation = [path: string, rule: string];
 
-/** What the contract publishes of one major version. */
+/** What the contract publishes. */
 interface Published {
-  readonly major: number;
   /** The JSON text, with all digits. */
   readonly body: string;
 }
@@ -30,22 +33,17 @@ export interface Schemas {
   getSchema(id: string): unknown;
 }
 
-/** The version of the newest major version, and of this package. */
+/** The version of the contract, and of this package: each major version has a package of its own. */
 export declare const CONTRACT_VERSION: string;
-/** The version of each major version that is in this package, oldest first. */
-export declare const versions: readonly string[];
-/** The JSON Schemas (2020-12) by major version and file name: schemas.v1["LockEvent.json"]. */
-export declare const schemas: Record<`v${number}`, Record<string, { $id: string; [keyword: string]: unknown }>>;
+/** The JSON Schemas (2020-12) by file name: schemas["LockEvent.json"]. */
+export declare const schemas: Record<string, { $id: string; [keyword: string]: unknown }>;
 
-/** Events that the contract allows, of all major versions or of one. */
-export declare function examples(major?: number): Example<MarkEvent>[];
+/** Events that the contract allows. */
+export declare function examples(): Example<MarkEvent>[];
 /** Messages that are no events, for clients that ask for notices. */
-export declare function notices(major?: number): Example<Exclude<Message, MarkEvent>>[];
+export declare function notices(): Example<Exclude<Message, MarkEvent>>[];
 /** Events that the contract forbids. */
-export declare function counterexamples(major?: number): Counterexample[];
+export declare function counterexamples(): Counterexample[];
 
-/**
- * A function that returns every rule that an event breaks, by an Ajv2020 of yours with the option allErrors.
- * Without a major version: by the newest.
- */
-export declare function validator(ajv: Schemas, major?: number): (event: unknown) => Violation[];
+/** A function that returns every rule that an event breaks, by an Ajv2020 of yours with the option allErrors. */
+export declare function validator(ajv: Schemas): (event: unknown) => Violation[];

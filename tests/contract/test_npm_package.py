@@ -15,25 +15,28 @@ import pytest
 
 from contracts.node import Tools, installed
 from contracts.npm_package import SOURCE, build
-from mark_event_queue.domain.contract import version_in
-from tests.builders import COUNTEREXAMPLES, EXAMPLES, SCHEMAS
+from mark_event_queue.domain.contract import majors_in, version_in
+from tests.builders import ROOT
 from tests.contract.by_node import node_tools
+from tests.contract.two_majors import raise_first_major, two_majors
+
+SCHEMAS = [*majors_in(ROOT / "schemas").values()][-1]
+"""The newest major version: of its package are the tests that speak of one."""
+EXAMPLES = ROOT / "schemas" / "examples" / SCHEMAS.name
+COUNTEREXAMPLES = ROOT / "schemas" / "counterexamples" / SCHEMAS.name / "events.json"
 
 README = (SOURCE / "README.md").read_text("utf-8")
 
 CONSUMER = """
-import { CONTRACT_VERSION, counterexamples, examples, notices, schemas, versions } from "mark-event-contracts";
-import lock from "mark-event-contracts/schemas/v1/LockEvent.json" with { type: "json" };
+import { CONTRACT_VERSION, counterexamples, examples, notices, schemas } from "mark-event-contracts";
+import lock from "mark-event-contracts/schemas/MAJOR/LockEvent.json" with { type: "json" };
 
 const one = examples()[0];
 one.event.mark = "changed";
-let refused = "";
-try { examples(9); } catch (error) { refused = error.message; }
 console.log(JSON.stringify({
-  CONTRACT_VERSION, versions, schemas, lock, refused,
-  examples: examples(), notices: notices(), counterexamples: counterexamples(), ofOne: examples(1).length,
+  CONTRACT_VERSION, schemas, lock, examples: examples(), notices: notices(), counterexamples: counterexamples(),
 }));
-"""
+""".replace("MAJOR", SCHEMAS.name)
 
 JUDGE = """
 import { counterexamples, examples } from "mark-event-contracts";
@@ -45,7 +48,7 @@ console.log(JSON.stringify({
 """
 
 TYPED = """
-import { counterexamples, examples, notices, schemas, v1 } from "mark-event-contracts";
+import { counterexamples, examples, notices, schemas } from "mark-event-contracts";
 import type { LockEvent, MarkEvent, Message, Status } from "mark-event-contracts";
 
 function locked(event: LockEvent): "LockEvent" {
@@ -59,9 +62,8 @@ export function handle(event: MarkEvent): string {
   const price: number | null | undefined = event.RegistrationNumber.price;
   return event.eventName === "LockEvent" ? locked(event) : `${status} ${price}`;
 }
-const same: v1.LockEvent | LockEvent | undefined = undefined;
-console.log(examples().map((one) => handle(one.event)), notices().map((one) => marks(one.event)), same);
-console.log(counterexamples()[0].violations[0][1], schemas.v1["LockEvent.json"].$id);
+console.log(examples().map((one) => handle(one.event)), notices().map((one) => marks(one.event)));
+console.log(counterexamples()[0].violations[0][1], schemas["LockEvent.json"].$id);
 """
 
 MISTAKES = {
@@ -82,16 +84,20 @@ def node() -> Tools:
 
 @pytest.fixture(scope="module")
 def package(node: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package."""
-    return build(node, tmp_path_factory.mktemp("dist"))
+    """Build the package of the newest major version."""
+    return build(node, tmp_path_factory.mktemp("dist"))[-1]
 
 
 @pytest.fixture(scope="module")
 def consumer(node: Tools, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an empty folder in which nothing but the package is installed, without a network."""
-    folder = tmp_path_factory.mktemp("consumer")
+    return _installed(node, tmp_path_factory.mktemp("consumer"), str(package))
+
+
+def _installed(node: Tools, folder: Path, *packages: str) -> Path:
+    """Install packages into an empty folder, without a network."""
     (folder / "package.json").write_text('{"name": "consumer", "private": true, "type": "module"}', "utf-8")
-    _run([node.npm, "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", str(package)], folder)
+    _run([node.npm, "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", *packages], folder)
     return folder
 
 
@@ -131,7 +137,6 @@ def test_its_version_is_the_contracts(package, published):
 
     assert package.name == f"mark-event-contracts-{version}.tgz"
     assert published["CONTRACT_VERSION"] == version
-    assert published["versions"] == [version]
 
 
 def test_it_brings_nothing_else_along(consumer):
@@ -141,21 +146,51 @@ def test_it_brings_nothing_else_along(consumer):
 
     assert not [key for key in manifest if "ependencies" in key or key == "scripts"]
     assert {path.name for path in alone.iterdir()} == {
-        *("LICENSE", "README.md", "package.json", "index.js", "index.d.ts", "data.js"),
-        *("schemas", "examples", "counterexamples", "types"),
+        *("LICENSE", "README.md", "package.json", "index.js", "index.d.ts", "data.js", "types.d.ts", "schemas"),
+    }
+    files = {str(path.relative_to(alone)) for path in (alone / "schemas").rglob("*.json")}
+    assert files == {
+        str(path.relative_to(ROOT))
+        for folder in (SCHEMAS, EXAMPLES, COUNTEREXAMPLES.parent)
+        for path in folder.rglob("*.json")
     }
 
 
-def test_the_same_sources_give_the_same_bytes(node, package, tmp_path):
-    """So that a package tells by its digest what is in it."""
-    assert build(node, tmp_path).read_bytes() == package.read_bytes()
+@pytest.fixture(scope="module")
+def of_two(node: Tools, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return the packages of two major versions."""
+    folder = tmp_path_factory.mktemp("two")
+    return build(node, folder / "dist", two_majors(folder))
+
+
+def test_each_major_version_has_a_package_of_its_own(of_two, package):
+    """With its version; that of the first is to the byte what it is without the second."""
+    (first,) = [one for one in package.parent.iterdir() if one.name.startswith("mark-event-contracts-1.")]
+
+    assert [one.name for one in of_two] == [first.name, "mark-event-contracts-2.0.0.tgz"]
+    assert of_two[0].read_bytes() == first.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_minor_version_beside_a_newer_major_changes_nothing_in_the_newer_ones_package(node, of_two, tmp_path):
+    """To the byte; it has its own version, and takes the place of the one before."""
+    schemas, dist = two_majors(tmp_path), tmp_path / "dist"
+    raise_first_major(schemas)
+    dist.mkdir()
+    (dist / of_two[0].name).touch()
+
+    first, second = build(node, dist, schemas)
+
+    assert first.name == "mark-event-contracts-1.9.0.tgz"
+    assert second.read_bytes() == of_two[1].read_bytes()
+    assert sorted(dist.iterdir()) == [first, second]
 
 
 def test_a_consumer_gets_every_schema(published):
     """As they are published, by file name, and as files."""
     files = {path.name: json.loads(path.read_text("utf-8")) for path in SCHEMAS.glob("*.json")}
 
-    assert published["schemas"] == {"v1": files}
+    assert published["schemas"] == files
     assert published["lock"] == files["LockEvent.json"]
 
 
@@ -167,7 +202,6 @@ def test_a_consumer_gets_every_example_with_all_digits(published):
     assert {one["name"]: _exactly(one["body"]) for one in given} == files
     assert all(one["event"] == json.loads(one["body"]) for one in given)
     assert {one["name"].partition("/")[0] for one in published["notices"]} == {"ForgottenNotice"}
-    assert published["ofOne"] == len(published["examples"])
 
 
 def test_a_consumer_gets_every_counterexample(published):
@@ -178,11 +212,6 @@ def test_a_consumer_gets_every_counterexample(published):
     ]
 
     assert given == _exactly(COUNTEREXAMPLES.read_text("utf-8"))
-
-
-def test_a_major_version_that_is_not_there_is_refused(published):
-    """With what there is."""
-    assert published["refused"] == f"major version 9 is not in this package, which has {version_in(SCHEMAS)}"
 
 
 @pytest.fixture(scope="module")
@@ -268,8 +297,47 @@ def test_the_types_catch(mistake, node, equipped):
     assert re.match(r"a\.ts\(2,\d+\): error TS", _compiled(node, equipped, text))
 
 
+BOTH = """
+import * as first from "contracts-v1";
+import * as second from "contracts-v2";
+
+const told = ({ CONTRACT_VERSION, schemas, examples }) => ({
+  version: CONTRACT_VERSION, id: schemas["LockEvent.json"].$id, examples: examples().map(({ name }) => name),
+});
+console.log(JSON.stringify([told(first), told(second)]));
+"""
+
+TYPED_BOTH = """
+import type * as first from "contracts-v1";
+import type * as second from "contracts-v2";
+export const old = (event: first.LockEvent): number | null => event.RegistrationNumber.price;
+export const now = (event: second.LockEvent): number | null => event.RegistrationNumber.price;
+export const leased = (event: second.MarkEvent): boolean => event.RegistrationNumber.Status === "MARK_LEASED";
+export const never = (event: first.MarkEvent): boolean => event.RegistrationNumber.Status === "MARK_LEASED";
+"""
+
+
+@pytest.mark.slow
+def test_packages_of_two_major_versions_stand_beside_one_another(node, of_two, equipped, tmp_path):
+    """As the README says, under names of the consumer's choice: each has its own data and types."""
+    names = [f"contracts-v{place}@file:{path}" for place, path in enumerate(of_two, 1)]
+    consumer = _installed(node, tmp_path, *names)
+
+    first, second = json.loads(_script(node, consumer, BOTH))
+    assert (first["version"], second["version"]) == tuple(path.stem.rpartition("-")[2] for path in of_two)
+    assert ("/v1/" in first["id"], "/v2/" in second["id"]) == (True, True)
+    assert "LockEvent/status-and-price-left-out" in set(first["examples"]) - set(second["examples"])
+
+    (consumer / "node_modules" / "typescript").symlink_to((equipped / "node_modules" / "typescript").resolve())
+    for path in (equipped / "node_modules").glob("@typescript"):
+        (consumer / "node_modules" / "@typescript").symlink_to(path.resolve())
+    shutil.copy(equipped / "tsconfig.json", consumer)
+    complaints = _compiled(node, consumer, TYPED_BOTH)
+    assert re.findall(r"^a\.ts\((\d+),", complaints, re.MULTILINE) == ["4", "7"]
+
+
 def test_the_types_warn_of_prices(consumer):
     """Where the reader of the type is: JSON.parse does not give every digit."""
-    types = (consumer / "node_modules" / "mark-event-contracts" / "types" / "v1.d.ts").read_text("utf-8")
+    types = (consumer / "node_modules" / "mark-event-contracts" / "types.d.ts").read_text("utf-8")
 
     assert re.search(r"JSON\.parse rounds it[^*]*\*/\s*price\?: number \| null;", types)

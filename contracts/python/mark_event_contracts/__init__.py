@@ -4,18 +4,19 @@ from mark_event_contracts.gate.contract import Violation
 from mark_event_contracts.items import ItemError, body_of, item_of
 from mark_event_contracts.judging import (
     CONTRACT_VERSION,
+    LARGEST_EVENT_BYTES,
     ContractError,
     UnknownEventTypeError,
     read,
     validate,
     validate_item,
-    versions,
     violations,
 )
 from mark_event_contracts.published import Counterexample, Example, counterexamples, examples, notices
 
 __all__ = [
     "CONTRACT_VERSION",
+    "LARGEST_EVENT_BYTES",
     "ContractError",
     "Counterexample",
     "Example",
@@ -30,6 +31,5 @@ __all__ = [
     "read",
     "validate",
     "validate_item",
-    "versions",
     "violations",
 ]

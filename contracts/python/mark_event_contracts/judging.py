@@ -6,17 +6,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from mark_event_contracts.gate.contract import (
+    Contract,
     Contracts,
     Judgement,
     Violation,
-    load,
     load_major,
+    majors_in,
     read_exactly,
     version_in,
 )
 from mark_event_contracts.items import ItemError, body_of, item_of
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"
+
+((MAJOR, _FOLDER),) = majors_in(SCHEMAS).items()
+
+CONTRACT_VERSION: Final = version_in(_FOLDER)
+"""The version of the contract, and of this package: each major version has a package of its own."""
+
+LARGEST_EVENT_BYTES: Final = 98_304
+"""So many bytes of JSON mark-event-queue promises to deliver."""
 
 _UNREADABLE = Violation("", "unreadable")
 
@@ -40,23 +49,8 @@ class UnknownEventTypeError(ContractError):
         return f"the contract {CONTRACT_VERSION} has no event type of this name (/eventName): pass the event over"
 
 
-def folders() -> dict[int, Path]:
-    """Return the folders of the major versions in this package, oldest first."""
-    found = sorted((int(folder.name[1:]), folder) for folder in SCHEMAS.glob("v[1-9]*"))
-    return dict(found)
-
-
-def versions() -> tuple[str, ...]:
-    """Return the version of each major version in this package, oldest first."""
-    return tuple(map(version_in, folders().values()))
-
-
-CONTRACT_VERSION: Final = versions()[-1]
-"""The version of the newest major version, which is that of this package, too."""
-
-
-def validate(event: Mapping[str, Any] | str | bytes, *, major: int | None = None) -> None:
-    """Check that an event satisfies the contract: any major version, or the one that is named.
+def validate(event: Mapping[str, Any] | str | bytes) -> None:
+    """Check that an event satisfies the contract.
 
     JSON text is read with all its digits; of a dict the values are judged as they are.
 
@@ -64,25 +58,30 @@ def validate(event: Mapping[str, Any] | str | bytes, *, major: int | None = None
         UnknownEventTypeError: the contract does not have its type.
         ContractError: it breaks the contract.
     """
-    judgement = judge(event, major)
+    judgement = judge(event)
     if judgement.violations:
-        is_unknown = judgement.name and judgement.name not in contracts(major).event_names
+        is_unknown = judgement.name and judgement.name not in contract().event_names
         raise (UnknownEventTypeError if is_unknown else ContractError)(judgement.violations)
 
 
-def validate_item(item: Mapping[str, Any], *, major: int | None = None) -> None:
+def validate_item(item: Mapping[str, Any]) -> None:
     """Check that a client would get an item, or a record of the stream: that the gate lets it pass. See `body_of`.
 
     Raises:
         ItemError: it is no item as DynamoDB has it.
-        ContractError: the event that it becomes breaks the contract.
+        ContractError: the event that it becomes breaks the contract, or is larger than is promised to be delivered.
     """
-    validate(body_of(item), major=major)
+    body = body_of(item)
+    # The text is ASCII, whatever the item holds: as many characters, as many bytes.
+    if len(body) > LARGEST_EVENT_BYTES:
+        rule = f"too large: {len(body)} bytes of JSON, at most {LARGEST_EVENT_BYTES} are promised"
+        raise ContractError([Violation("", rule)])
+    validate(body)
 
 
-def violations(event: Mapping[str, Any] | str | bytes, *, major: int | None = None) -> list[Violation]:
+def violations(event: Mapping[str, Any] | str | bytes) -> list[Violation]:
     """Return every rule that an event breaks; none when it is valid. See `validate`."""
-    return [*judge(event, major).violations]
+    return [*judge(event).violations]
 
 
 def read(body: str | bytes) -> dict[str, Any]:
@@ -100,27 +99,19 @@ def read(body: str | bytes) -> dict[str, Any]:
     return event
 
 
-def judge(event: Mapping[str, Any] | str | bytes, major: int | None) -> Judgement:
-    """Return what the gate finds of an event, by all major versions or by one."""
+def judge(event: Mapping[str, Any] | str | bytes) -> Judgement:
+    """Return what the gate finds of an event, by this major version."""
     try:
         text = _text_of(event)
     except (ItemError, UnicodeDecodeError, RecursionError):
         return Judgement("", (), [_UNREADABLE])
-    return contracts(major).judge(text)
+    return Contracts([contract()]).judge(text)
 
 
 @cache
-def contracts(major: int | None = None) -> Contracts:
-    """Return the contract of all major versions, or of one.
-
-    Raises:
-        ValueError: this package does not have it.
-    """
-    if major is None:
-        return load(SCHEMAS)
-    if major not in folders():
-        raise ValueError(f"major version {major} is not in this package, which has {', '.join(versions())}")
-    return Contracts([load_major(folders()[major])])
+def contract() -> Contract:
+    """Return the contract, compiled once."""
+    return load_major(_FOLDER)
 
 
 def _text_of(event: Mapping[str, Any] | str | bytes) -> str:

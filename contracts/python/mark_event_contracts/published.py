@@ -1,17 +1,16 @@
 """What the contract publishes as data: examples of events and notices, and counter-examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import md5
-from pathlib import Path
 from string import punctuation
 from typing import Any
 from urllib.parse import quote
 
-from mark_event_contracts.gate.contract import Judgement, Violation, read_exactly
+from mark_event_contracts.gate.contract import Violation, read_exactly
 from mark_event_contracts.instants import Instant
 from mark_event_contracts.items import body_of, item_of
-from mark_event_contracts.judging import SCHEMAS, contracts, folders, read
+from mark_event_contracts.judging import CONTRACT_VERSION, MAJOR, SCHEMAS, contract, read
 
 _SEQUENCE_NUMBER_DIGITS = 40
 _QUEUE = "arn:aws:sqs:eu-west-2:123456789012:MarkFanOutClientExample.fifo"
@@ -76,13 +75,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """An event that a major version of the contract forbids: who has pinned it does not get it."""
+    """An event that the contract forbids: no client gets it by this major version."""
 
     description: str
     body: str = field(repr=False)
     violations: tuple[Violation, ...]
     """Every rule that it breaks, and where."""
-    major: int
 
     def __str__(self) -> str:
         """Return what is wrong with it."""
@@ -94,57 +92,39 @@ class Counterexample:
         return read(self.body)
 
 
-def examples(major: int | None = None) -> Iterator[Example]:
-    """Yield events that the contract allows, as a client gets them, in the order of their time.
-
-    Of a major version they are as a client gets them that has pinned it, else as one that has not.
-    """
-    events = _published("Event", major).items()
-    in_time = sorted(events, key=lambda named: (Instant(named[1]["createTime"]), named[0]))
+def examples() -> Iterator[Example]:
+    """Yield events that the contract allows, as a client gets them, in the order of their time."""
+    in_time = sorted(_published(contract().event_names), key=lambda named: (Instant(named[1]["createTime"]), named[0]))
     for place, (name, event) in enumerate(in_time, 1):
-        body = body_of(item_of(event))
-        judgement = contracts().judge(body)
-        yield Example(name, body, {"eventId": event["eventId"]} | _told(place, judgement, major))
+        yield _example(name, event, place, {"eventId": event["eventId"]})
 
 
-def notices(major: int | None = None) -> Iterator[Example]:
+def notices() -> Iterator[Example]:
     """Yield messages that are no events, as clients get them that have asked for notices."""
-    for place, (name, notice) in enumerate(_published("Notice", major).items(), 1):
-        judgement = contracts().judge_notice(name.partition("/")[0])
-        yield Example(name, body_of(item_of(notice)), {"notice": notice["notice"]} | _told(place, judgement, major))
+    for place, (name, notice) in enumerate(_published(contract().notice_names), 1):
+        yield _example(name, notice, place, {"notice": notice["notice"]})
 
 
-def counterexamples(major: int | None = None) -> Iterator[Counterexample]:
-    """Yield events that the contract forbids, of all major versions or of one."""
-    for folder in _folders("counterexamples", major):
-        of = int(folder.name[1:])
-        for one in read_exactly((folder / "events.json").read_text("utf-8")):
-            broken = tuple(Violation(path, rule) for path, rule in one["violations"])
-            yield Counterexample(one["description"], body_of(item_of(one["data"])), broken, of)
+def counterexamples() -> Iterator[Counterexample]:
+    """Yield events that the contract forbids."""
+    listed = SCHEMAS / "counterexamples" / f"v{MAJOR}" / "events.json"
+    for one in read_exactly(listed.read_text("utf-8")):
+        broken = tuple(Violation(path, rule) for path, rule in one["violations"])
+        yield Counterexample(one["description"], body_of(item_of(one["data"])), broken)
 
 
-def _published(kind: str, major: int | None) -> dict[str, dict[str, Any]]:
-    """Return the examples of events or notices by name; one that several major versions have, once."""
-    found: dict[str, dict[str, Any]] = {}
-    for folder in _folders("examples", major):
-        for path in sorted(folder.glob(f"*{kind}/*.json")):
-            name, example = f"{path.parent.name}/{path.stem}", read(path.read_bytes())
-            is_another = found.get(name, example) != example
-            found[f"{name} ({folder.name})" if is_another else name] = example
-    return found
+def _published(types: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the examples of some types, each with its type and its own name."""
+    for event_name in sorted(types):
+        for path in sorted((SCHEMAS / "examples" / f"v{MAJOR}" / event_name).glob("*.json")):
+            yield f"{event_name}/{path.stem}", read(path.read_bytes())
 
 
-def _folders(what: str, major: int | None) -> list[Path]:
-    contracts(major)
-    wanted = folders() if major is None else (major,)
-    return [SCHEMAS / what / f"v{one}" for one in wanted]
-
-
-def _told(place: int, judgement: Judgement, major: int | None) -> dict[str, str]:
-    """Return the attributes that every message has; `place` is where it comes."""
-    pinned = [version for version in judgement.versions if major in (None, int(version.partition(".")[0]))]
-    told = {"sequenceNumber": str(place).zfill(_SEQUENCE_NUMBER_DIGITS), "schema": f"{judgement.name}/{pinned[0]}"}
-    return told | ({"schemaVersions": " ".join(judgement.versions)} if len(judgement.versions) > 1 else {})
+def _example(name: str, event: dict[str, Any], place: int, identity: dict[str, str]) -> Example:
+    """Return an example with the attributes of its message; `place` is where it comes."""
+    number = str(place).zfill(_SEQUENCE_NUMBER_DIGITS)
+    told = {"sequenceNumber": number, "schema": f"{name.partition('/')[0]}/{CONTRACT_VERSION}"}
+    return Example(name, body_of(item_of(event)), identity | told)
 
 
 def _group_of(mark: str) -> str:

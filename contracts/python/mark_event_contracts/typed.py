@@ -2,15 +2,14 @@
 
 from typing import Any, get_args
 
-from mark_event_contracts.judging import CONTRACT_VERSION, read, validate
+from mark_event_contracts.judging import read, validate
 from mark_event_contracts.models import Event
 
-_MAJOR = int(CONTRACT_VERSION.partition(".")[0])
 _MODELS: dict[str, Any] = {model.__name__: model for model in get_args(Event)}
 
 
 def typed_event(body: str | bytes) -> Event:
-    """Return the event of a message's body: a model of its type, in the newest major version of this package.
+    """Return the event of a message's body: a model of its type.
 
     Numbers are Decimals and instants have nine digits, as the text has them.
 
@@ -18,7 +17,7 @@ def typed_event(body: str | bytes) -> Event:
         UnknownEventTypeError: the contract does not have its type.
         ContractError: it breaks the contract.
     """
-    validate(body, major=_MAJOR)
+    validate(body)
     event = read(body)
     model: Event = _MODELS[event["eventName"]].model_validate(event)
     return model
