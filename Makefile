@@ -1,6 +1,7 @@
 # The commands of mark-event-queue. `make` alone lists them.
 PYTHON ?= python3
 RUN := .venv/bin/python
+CHECKOV := .venv-checkov/installed
 .DEFAULT_GOAL := help
 SECONDS ?= 180
 SEED ?=
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
-demo: install ## Run the real stack on this machine, tell it a story, print what each client got
+demo: install ## Run the real stack on this machine, tell it a story, print what each client got; leaves build/demo.html
 	@$(RUN) -m local.demo
 
 up: install ## Leave the same stack running, and print how to put an event in and read a queue
@@ -56,12 +57,21 @@ contract-docs: install ## Write the AsyncAPI document of the contract, and its p
 	@$(RUN) -m contracts.asyncapi
 	@$(RUN) -m contracts.pages
 
-lint: install ## Check style, types and templates
+lint: install $(CHECKOV) ## Check style, types and templates
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/meq contract check
 	@.venv/bin/cfn-lint --regions eu-west-2 -- template.yaml client.yaml local/mark-api.yaml examples/consumer/template.yaml
+	@.venv-checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml client.yaml examples/consumer/template.yaml
+	@.venv/bin/uv pip check --quiet --python $(RUN)
+
+# An environment of its own: checkov is pinned to versions that the AWS tools do not take.
+$(CHECKOV): requirements-checkov.txt | install
+	@echo "Installing checkov into .venv-checkov, once ..."
+	@$(RUN) -m venv --clear --without-pip .venv-checkov
+	@.venv/bin/uv pip install --quiet --python .venv-checkov/bin/python --no-deps --require-hashes --requirement requirements-checkov.txt || $(RUN) -m pip --python .venv-checkov/bin/python --quiet install --no-deps --require-hashes --requirement requirements-checkov.txt
+	@touch $@
 
 format: install ## Bring the code into shape
 	@$(RUN) -m ruff check --fix .
@@ -70,6 +80,7 @@ format: install ## Bring the code into shape
 lock: install ## Lock the dependencies anew (pyproject.toml, functions/requirements.in)
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group dev pyproject.toml functions/requirements.in --output-file requirements-dev.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade functions/requirements.in --output-file functions/requirements.txt
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --group checkov --output-file requirements-checkov.txt
 
 # What a Python that is too old can still read.
 TOO_OLD := Python 3.11 or later is needed, this is %d.%d: try make PYTHON=python3.13 ...

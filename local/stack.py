@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,19 @@ def deploy_mark_api(engine: Engine) -> None:
 def deploy_pipeline(engine: Engine, built: Path) -> dict[str, str]:
     """Deploy the main stack, built for this machine, which gets to know clients soon; return its outputs."""
     return deploy(engine, built, STACK, **THIS_MACHINE, ClientsCacheSeconds="2")
+
+
+def go_live(engine: Engine, machine: str, function: str) -> None:
+    """Publish a function as it is now, and have the executions from now on call that version, as a deployment does."""
+    version = engine.client("lambda").publish_version(FunctionName=function)["FunctionArn"]
+    machines = engine.client("stepfunctions")
+    definition = machines.describe_state_machine(stateMachineArn=machine)["definition"]
+    renewed = re.sub(rf"[^\"]+:function:{re.escape(function)}:\d+", version, definition)
+    published = machines.update_state_machine(stateMachineArn=machine, definition=renewed, publish=True)
+    machines.update_state_machine_alias(
+        stateMachineAliasArn=f"{machine}:live",
+        routingConfiguration=[{"stateMachineVersionArn": published["stateMachineVersionArn"], "weight": 100}],
+    )
 
 
 def subscribe(engine: Engine, name: str) -> str:

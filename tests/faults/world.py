@@ -37,7 +37,7 @@ from local import inspection
 from local.marks import Item, Mark, put_in_batches
 from local.queues import drain, until
 from local.session import Session, deployed
-from local.stack import SCHEMAS, STACK
+from local.stack import SCHEMAS, STACK, go_live
 from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
 from tests.builders import DENY_ALL
@@ -244,6 +244,7 @@ class World:
         self.session.engine.client("lambda").update_function_configuration(
             FunctionName=self.functions["Validator"], Layers=[self.mended if mended else self.published]
         )
+        go_live(self.session.engine, self.session.outputs["StateMachineArn"], self.functions["Validator"])
 
     # -- what goes through it ----------------------------------------------------------------------
 

@@ -54,6 +54,12 @@ def test_a_history_would_not_say_what_followed_what():
     assert "previousEventId" not in inspect.getsource(stepfunctions)
 
 
+def test_a_history_would_not_say_which_function_was_called():
+    """MiniStack leaves out the parameters of a scheduled task, among which is the version of the function."""
+    scheduled = inspect.getsource(stepfunctions._execute_task).partition("taskScheduledEventDetails")[2]
+    assert '"parameters"' not in scheduled[: scheduled.index("})")]
+
+
 def test_executions_would_pause_before_they_start():
     """MiniStack sleeps in every execution before its first state."""
     assert "time.sleep(0.15)" in inspect.getsource(stepfunctions._run_execution)
@@ -68,6 +74,43 @@ def test_pollers_would_rest_after_a_wake_for_nothing():
 def test_a_template_could_not_have_a_sampling_rule():
     """MiniStack refuses a template with a type of resource that it does not know."""
     assert "AWS::XRay::SamplingRule" not in provisioners._RESOURCE_HANDLERS
+
+
+def test_an_execution_could_not_be_started_by_an_alias():
+    """MiniStack looks for a machine of that name, and an execution runs the machine's own definition."""
+    assert "if sm_arn not in _state_machines" in inspect.getsource(stepfunctions._start_sync_execution)
+    assert 'json.loads(sm["definition"])' in inspect.getsource(stepfunctions._run_execution)
+
+
+def test_a_policy_could_not_name_the_machine_of_an_alias():
+    """MiniStack derives the alias as the resource, and knows no qualifier, where AWS derives the machine."""
+    alias = f"arn:aws:states:{REGION}:000000000000:stateMachine:stack:live"
+    headers, body = (
+        {"x-amz-target": "AWSStepFunctions.StartSyncExecution"},
+        f'{{"stateMachineArn": "{alias}"}}'.encode(),
+    )
+    request = ("states", "POST", "/", headers, body, {}, REGION, "000000000000")
+    assert iam_actions.extract_resource_arn(*request) == alias
+    assert iam_actions.request_tag_context("states", "states:StartSyncExecution", body, {}) == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "AWS::StepFunctions::StateMachineVersion",
+        "AWS::StepFunctions::StateMachineAlias",
+        "AWS::CloudWatch::CompositeAlarm",
+    ],
+)
+def test_a_template_could_not_have_versions_or_alarms_over_alarms(kind: str):
+    """MiniStack knows the calls, and not the types of resource."""
+    assert kind not in provisioners._RESOURCE_HANDLERS
+
+
+def test_a_template_could_not_have_an_alarm_of_a_calculation():
+    """MiniStack refuses metric math."""
+    with pytest.raises(ValueError, match="metric math"):
+        provisioners._cw_metric_alarm_record("alarm", {"Metrics": [{"Id": "one"}]})
 
 
 def test_tls_would_open_a_second_port():

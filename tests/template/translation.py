@@ -91,6 +91,35 @@ def arn(name: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
+def function_of(template: Template, reference: dict[str, Any]) -> str:
+    """Return the logical id of the function that a reference is to: to its ARN, or to a version of it."""
+    if "Fn::GetAtt" in reference:
+        return str(reference["Fn::GetAtt"][0])
+    return str(of_type(template, "AWS::Lambda::Version")[reference["Ref"]]["FunctionName"]["Ref"])
+
+
+def under(template: Template, **conditions: bool) -> Template:
+    """Return a template as it is where these conditions are true or false; others stay as they are."""
+    result: Template = _decided(template, conditions)
+    return result
+
+
+_NOTHING = {"Ref": "AWS::NoValue"}
+
+
+def _decided(node: Any, conditions: dict[str, bool]) -> Any:
+    if isinstance(node, list):
+        decided = [_decided(value, conditions) for value in node]
+        return [value for value in decided if value != _NOTHING]
+    if not isinstance(node, dict):
+        return node
+    if "Fn::If" in node and node["Fn::If"][0] in conditions:
+        condition, where_true, where_false = node["Fn::If"]
+        return _decided(where_true if conditions[condition] else where_false, conditions)
+    decided_members = {name: _decided(value, conditions) for name, value in node.items()}
+    return {name: value for name, value in decided_members.items() if value != _NOTHING}
+
+
 def _where_wanted(statement: dict[str, Any]) -> dict[str, Any]:
     """Return a statement, also one that is there only under a condition."""
     wanted: dict[str, Any] = statement["Fn::If"][1] if "Fn::If" in statement else statement
