@@ -1,128 +1,112 @@
-"""`make demo`: the real stack on this machine, a story of some marks, what each client got, and a verdict."""
+"""`make demo`: the real stack on this machine, a story of some marks, what each client got, a verdict and a picture."""
 
-import json
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
-from decimal import Decimal
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
 
 from local import inspection
 from local.engine import EngineError
-from local.guarantees import Evidence, verdicts
-from local.marks import Item, Mark
-from local.queues import Message, drain
+from local.guarantees import Evidence, Verdict, verdicts
+from local.picture.collect import collect
+from local.picture.facts import Arrival, Facts, Wait
+from local.picture.page import page
 from local.session import Session, deployed
-from local.stack import DeploymentError
+from local.stack import ROOT, DeploymentError
+from local.story import CLIENTS, Story, StoryError
 from mark_event_queue.domain.held import GATE
+from meq.errors import OperatorError
+from meq.text import many
 
-_GONE = "Archive"
-
-
-def story() -> list[Item]:
-    """Return the events of some marks, one of which breaks the contract, in the order in which they happen."""
-    afc6, afcf7, gap = Mark("AFC 6"), Mark("AFC F7", price=Decimal("1250")), Mark("B1 GAP", price=Decimal("0.1"))
-    broken = gap.unlock()
-    broken["RegistrationNumber"]["M"]["Status"] = {"S": "SOLD"}
-    return [
-        afc6.lock(),
-        afcf7.lock(),
-        afc6.buy("Ann Example"),
-        gap.lock(),
-        afcf7.unlock(),
-        afc6.move_house("22 Specimen Road", "Sampleford", "SA1 1SA"),
-        broken,
-        afcf7.lock(),
-        afc6.nominate("Zoë Specimen"),
-        afcf7.buy("Bob Instance"),
-        gap.lock(),
-        afc6.extend("2046-03-01T09:30:00Z"),
-        afcf7.lose_certificate(),
-    ]
+PICTURE = ROOT / "build" / "demo.html"
+_ENGINE = "local.picture.engine_process"
 
 
 def main() -> int:
     """Run the demo; return 0 if every guarantee held."""
     started = time.monotonic()
     print("Starting the real stack on this machine: no AWS account, no Docker.")
-    with deployed("Insurer", _GONE, progress=True) as session:
-        items = story()
-        session.engine.client("sqs").delete_queue(QueueUrl=session.queues[_GONE])
-        print(f"\n{_GONE}'s queue is deleted; its registration stays.")
-        print(
-            f"Putting {len(items)} events of 3 marks into the table, one of them with a Status that no mark can have …"
-        )
-        session.deliver(items)
-        held = _report(session, items)
+    with (
+        deployed(*CLIENTS, progress=True, module=_ENGINE) as session,
+        tempfile.TemporaryDirectory(prefix="mark-event-queue-") as folder,
+    ):
+        story = Story(session, Path(folder))
+        story.tell()
+        judged = _judged(session, story)
+        facts = collect(story, session.executions, judged, datetime.now(UTC))
+    _report(facts)
+    _write(page(facts))
+    print(f"\nThe picture: build/demo.html. Open it in a browser: {PICTURE.as_uri()}")
+    held = not any(verdict.found for verdict in judged)
     verdict = "Every guarantee held" if held else "A guarantee did NOT hold"
     print(f"\n{verdict}, {time.monotonic() - started:.0f} s in all.")
     return 0 if held else 1
 
 
-def _report(session: Session, items: Sequence[Item]) -> bool:
-    order = {item["eventId"]["S"]: number for number, item in enumerate(items, start=1)}
-    delivered: dict[str, list[Message]] = {
-        client: drain(session.engine, url) if client != _GONE else [] for client, url in session.queues.items()
+def _judged(session: Session, story: Story) -> list[Verdict]:
+    held = {
+        recipient: [event["eventId"] for event in events]
+        for recipient, events in inspection.held(session.engine, session.outputs["ParkedEventsTableName"]).items()
     }
-    held = inspection.held(session.engine, session.outputs["ParkedEventsTableName"])
-    at_gate = held.get(GATE, [])
+    items = [written.item for written in story.written]
+    at_gate = held.pop(GATE, [])
+    return verdicts(Evidence(items, story.received, held, at_gate, contracts=story.contracts))
 
-    for client, messages in delivered.items():
-        print(f"\n{client}: {len(messages)} delivered, {len(held.get(client, []))} parked")
-        _print_by_mark([(message.event["mark"], message.body) for message in messages], order)
-        for event in held.get(client, []):
-            print(f"    parked  {_line(event['body'], order)}")
-        reasons = inspection.reasons(session.engine, session.outputs["ParkedEventsTableName"], client)
-        if reasons:
-            print(f"    because {', '.join(reasons)}")
 
-    print(f"\nHeld at the gate, for everybody: {len(at_gate)}")
-    for event in at_gate:
-        print(f"    {_line(event['body'], order)}")
-        broken = json.loads(event.get("violations", "[]"))
-        for violation in broken:
-            print(f'        breaks "{violation["rule"]}" at {violation["path"]}')
-        if not broken:
-            print("        waits behind it")
+def _report(facts: Facts) -> None:
+    for client in facts.clients:
+        came = [arrival for arrival in facts.arrivals if arrival.client == client]
+        waiting = [one for one in facts.waits if one.recipient == client and one.until is None]
+        print(f"\n{client}: {len(came)} delivered, {len(waiting)} still held")
+        for mark in dict.fromkeys(event.mark for event in facts.events):
+            print(f"    {mark:<7} {_of_mark(facts, mark, came)}")
 
-    print("\nExecutions (one per batch)")
-    for execution in session.executions.all():
-        parked_for = ", ".join(f"{count} parked for {name}" for name, count in execution.parked.items() if count)
-        print(
-            f"    {execution.status}  {execution.name}  {execution.valid} valid, {execution.rejected} rejected, "
-            f"{execution.behind} held behind, "
-            f"to {len(execution.clients)} clients{f'; {parked_for}' if parked_for else ''}"
-        )
+    print("\nWhat waited meanwhile")
+    for (recipient, why), of_one in groupby(facts.waits, lambda wait: (wait.recipient, wait.why)):
+        print(f"    {recipient:<8} {_numbers(facts, list(of_one))}: {why}")
+
+    print(f"\nExecutions, one per batch: {len(facts.runs)}")
+    for run in facts.runs:
+        failed = "".join(f"; {state} failed: {error}" for state, error in run.path.errors.items())
+        print(f"    {run.status}  {run.name}  {many(run.events, 'event')} to {len(run.clients)} clients{failed}")
 
     print("\nGuarantees, judged by what the queues hold")
-    evidence = Evidence(
-        items,
-        delivered,
-        {client: [event["eventId"] for event in events] for client, events in held.items() if client != GATE},
-        [event["eventId"] for event in at_gate],
-        failing=[_GONE],
-    )
-    judged = verdicts(evidence)
-    for verdict in judged:
+    for verdict in facts.verdicts:
         print(f"    {'BROKEN' if verdict.found else 'held  '}  {verdict.guarantee}")
         for finding in verdict.found:
             print(f"            {finding}")
-    return not any(verdict.found for verdict in judged)
 
 
-def _print_by_mark(bodies: Sequence[tuple[str, str]], order: dict[str, int]) -> None:
-    for mark in dict.fromkeys(mark for mark, _ in bodies):
-        events = [json.loads(body) for of_mark, body in bodies if of_mark == mark]
-        names = "  ".join(f"{order[event['eventId']]}:{event['eventName'].removesuffix('Event')}" for event in events)
-        print(f"    {mark:<7} {names}")
+def _of_mark(facts: Facts, mark: str, came: Sequence[Arrival]) -> str:
+    """Return the events of a mark that came to a client, in that order; those that had to wait in brackets."""
+    events = {event.event_id: event for event in facts.events if event.mark == mark}
+    told = []
+    for way, arrivals in groupby((one for one in came if one.event_id in events), facts.way):
+        of_way = [events[one.event_id] for one in arrivals]
+        names = "  ".join(f"{event.number}:{event.name.removesuffix('Event')}" for event in of_way)
+        told.append(names if way == "live" else f"({way}: {names})")
+    return "  ".join(told)
 
 
-def _line(body: str, order: dict[str, int]) -> str:
-    event = json.loads(body)
-    return f"{event['mark']:<7} {order[event['eventId']]}:{event['eventName'].removesuffix('Event')}"
+def _numbers(facts: Facts, waits: Sequence[Wait]) -> str:
+    numbers = {event.event_id: event.number for event in facts.events}
+    return ", ".join(str(numbers[wait.event_id]) for wait in waits)
+
+
+def _write(text: str) -> None:
+    """Leave the picture, whole also where another demo leaves one at the same moment."""
+    PICTURE.parent.mkdir(exist_ok=True)
+    draft = PICTURE.with_name(f".demo-{os.getpid()}.html")
+    draft.write_text(text, "utf-8")
+    draft.replace(PICTURE)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (DeploymentError, EngineError) as error:
+    except (DeploymentError, EngineError, StoryError, OperatorError) as error:
         sys.exit(f"make demo: {error}")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -51,6 +52,8 @@ class Evidence:
     """Ids of events that are held at the gate, in order within each mark."""
     failing: Sequence[str] = ()
     """Clients whose queue was broken on purpose."""
+    contracts: Sequence[Path] = (SCHEMAS,)
+    """The folders of the major versions of the contract that are deployed."""
 
     def ids(self) -> list[str]:
         """The ids of all events, in the order in which they were put."""
@@ -113,12 +116,12 @@ def _blocked(evidence: Evidence) -> list[str]:
 
 
 def _invalid(evidence: Evidence) -> list[str]:
-    validators = reference_validators()
+    majors = [reference_validators(schemas=folder) for folder in evidence.contracts]
     return [
         f"{client}: {message.event_id}"
         for client, messages in evidence.delivered.items()
         for message in messages
-        if not validators[message.event["eventName"]].is_valid(message.event)
+        if not any(validators[message.event["eventName"]].is_valid(message.event) for validators in majors)
     ]
 
 
@@ -146,20 +149,20 @@ def _plain(item: Item) -> dict[str, Any]:
     return plain
 
 
-def reference_validators(*, assert_format: bool = True) -> dict[str, Draft202012Validator]:
+def reference_validators(*, assert_format: bool = True, schemas: Path = SCHEMAS) -> dict[str, Draft202012Validator]:
     """Return python-jsonschema's validators by event type, and of the envelope: nothing that the functions use.
 
     It takes numbers as floats or, to judge all their digits, as Decimal; a Decimal without a fraction is an integer.
     """
-    schemas = {path.stem: json.loads(path.read_text("utf-8")) for path in SCHEMAS.glob("*.json")}
-    for schema in schemas.values():
+    read = {path.stem: json.loads(path.read_text("utf-8")) for path in schemas.glob("*.json")}
+    for schema in read.values():
         del schema["$schema"]  # by which jsonschema would go back to its own notion of an integer
     registry: Registry[Any] = Registry().with_resources(
-        [(schema["$id"], DRAFT202012.create_resource(schema)) for schema in schemas.values()]
+        [(schema["$id"], DRAFT202012.create_resource(schema)) for schema in read.values()]
     )
     checker = Draft202012Validator.FORMAT_CHECKER if assert_format else None
     return {
         name: _Validator(schema, registry=registry, format_checker=checker)
-        for name, schema in schemas.items()
+        for name, schema in read.items()
         if name != "shared"
     }

@@ -1,10 +1,16 @@
 """What the running stack did: its executions and what it holds, read as an operator would."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
 from typing import Any, NamedTuple
 
 from local.engine import Engine
+
+_LOOK_SECONDS = 0.15
 
 
 class Execution(NamedTuple):
@@ -49,6 +55,12 @@ class Executions:
         pages = self._machine.get_paginator("get_execution_history").paginate(executionArn=arn)
         return [event for page in pages for event in page["events"]]
 
+    def definition(self) -> dict[str, Any]:
+        """Return the definition of the machine as it is deployed."""
+        described = self._machine.describe_state_machine(stateMachineArn=self._arn)
+        definition: dict[str, Any] = json.loads(described["definition"])
+        return definition
+
     def _described(self, listed: dict[str, Any]) -> Execution:
         arn = listed["executionArn"]
         if arn in self._ended:
@@ -57,6 +69,64 @@ class Executions:
         if execution.status != "RUNNING":
             self._ended[arn] = execution
         return execution
+
+
+@dataclass
+class Held:
+    """An event that was seen in the table of what waits: since when (in milliseconds), and why."""
+
+    recipient: str
+    event_id: str
+    since: int
+    reason: str
+    error: str
+    violations: str
+    """JSON text: a list of `{path, rule}`, empty for an event that waits behind another."""
+
+
+class Watch:
+    """Looks at the table of what waits, again and again for the length of a context, and remembers what it has seen."""
+
+    def __init__(self, engine: Engine, table: str) -> None:
+        self._engine = engine
+        self._table = table
+        self._over = Event()
+        self._pool = ThreadPoolExecutor(1)
+        self._looking: Future[None] | None = None
+        self.seen: dict[tuple[str, str], Held] = {}
+        """By recipient and id of the event; one that was held twice is there once."""
+
+    def __enter__(self) -> "Watch":
+        self._looking = self._pool.submit(self._look_on)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._pool.shutdown()
+        if self._looking:
+            self._looking.result()  # what it could not see would be missing without a word
+
+    def is_empty(self) -> bool:
+        """Look now, and tell whether anything is held."""
+        return not self._look()
+
+    def _look_on(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            self._look()
+
+    def _look(self) -> int:
+        items = list(_items(self._engine, self._table))
+        at = time.time_ns() // 1_000_000
+        heads = {(item["pk"], item["sk"]): item for item in items}
+        events = [item for item in items if item["pk"].startswith("SEQUENCE#")]
+        for item in events:
+            recipient, group_id = item["pk"].split("#", 2)[1:]
+            head = heads.get((f"HELD#{recipient}", group_id), {})
+            place = recipient, item["eventId"]
+            known = self.seen.setdefault(place, Held(*place, at, "", "", item.get("violations", "[]")))
+            known.reason = known.reason or head.get("reason", "")
+            known.error = known.error or head.get("error", "")
+        return len(events)
 
 
 def logs(engine: Engine) -> list[str]:

@@ -17,7 +17,7 @@ def main() -> None:
     for sign in (signal.SIGINT, signal.SIGTERM):  # also where a shell has its background jobs ignore Ctrl-C
         signal.signal(sign, _interrupt)
     try:
-        with deployed("Insurer", progress=True) as session:
+        with deployed("Insurer", progress=True, module="local.picture.engine_process") as session:
             print(_instructions(session), flush=True)
             while True:
                 time.sleep(3600)
@@ -60,6 +60,10 @@ See what is held, for whom, and redrive it once the cause is mended (meq --help 
 
   meq held
   meq redrive Insurer
+
+Look at it all on a page, and redrive from there; the command prints the address:
+
+  meq console
 
 Subscribe another client, which gets its events within a minute:
 

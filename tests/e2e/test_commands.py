@@ -1,4 +1,4 @@
-"""Proves that two demos at once keep their word, also far from home, and that `make up` serves a shell, and ends.
+"""Proves that two demos at once keep their word and leave a picture, and that `make up` serves a shell, and ends.
 
 A user without an entry in the password file, and other Pythons, are not proven here: that takes other machines.
 """
@@ -62,14 +62,27 @@ def start(module: str, folder: Path = ROOT, environment: dict[str, str] | None =
 def test_two_demos_at_once_both_hold_every_guarantee(office: tuple[Path, dict[str, str]]):
     """Each has its own port, stacks and queues; each exits with 0, also the one that is far from at home."""
     demos = [start("local.demo"), start("local.demo", *office)]
-    outputs = [demo.communicate(timeout=240)[0] for demo in demos]
+    outputs = [demo.communicate(timeout=400)[0] for demo in demos]
     assert [demo.returncode for demo in demos] == [0, 0], outputs
-    for output in outputs:
+    for output, root in zip(outputs, (ROOT, office[0]), strict=True):
         assert output.count("held  ") == 6
-        assert "Insurer: 11 delivered, 0 parked" in output
-        assert "Archive: 0 delivered, 11 parked" in output
-        assert 'breaks "enum" at /RegistrationNumber/Status' in output
+        for client in ("original", "Insurer", "Police", "Archive"):
+            assert f"{client}: 27 delivered, 0 still held" in output
+        assert "breaks the contract, enum at /RegistrationNumber/Status" in output
+        assert "parked: Sqs.QueueDoesNotExist" in output
+        _assert_shown((root / "build" / "demo.html").read_text("utf-8"))
     assert list(Path(office[1]["TMPDIR"]).iterdir()) == []
+
+
+def _assert_shown(picture: str) -> None:
+    """The picture tells of every client, of each way to come, of what waited, and of the path that parked."""
+    for client in ("original", "Insurer", "Police", "Archive"):
+        assert f"{client}: what came, in that order (27)" in picture
+    for way in ("live", "released", "redriven", "history"):
+        assert f'class="dot {way}"><title>Event' in picture
+    assert "at the gate: breaks the contract, enum at /RegistrationNumber/Status" in picture
+    assert "Send Wave ✕ Sqs.QueueDoesNotExist</span> → Wave Refused → All Accepted? → Park Events" in picture
+    assert "Ann Example" not in picture
 
 
 def test_up_serves_a_shell_until_it_is_told_to_stop(office: tuple[Path, dict[str, str]]):

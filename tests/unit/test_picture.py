@@ -1,0 +1,329 @@
+"""Proves that the picture of the demo shows all that came and waited, tells no contents, and loads nothing.
+
+It cannot prove that it is readable, nor that the facts are those of the deployed stack: test_commands.py runs the demo.
+"""
+
+import inspect
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from itertools import pairwise
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+from ministack.services import stepfunctions
+
+from local.guarantees import Verdict
+from local.inspection import Execution, Held
+from local.marks import Mark
+from local.picture.collect import collect
+from local.picture.facts import Arrival, Event, Facts, Run, Step, Wait
+from local.picture.page import page
+from local.picture.paths import Path, path_of
+from local.queues import Message
+from local.story import Step as Told
+from local.story import Written
+from mark_event_queue.domain.attributes import json_object
+from mark_event_queue.domain.events import to_group_id
+from mark_event_queue.domain.held import GATE
+from tests.builders import state_machine
+
+START = 1_790_000_000_000
+HOSTILE = '<script>alert("1")</script>&amp;\''
+
+
+class Page(HTMLParser):
+    """What a browser would find: tags with their attributes, texts, and the titles of shapes and bars by class."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.titles: list[tuple[str, str]] = []
+        self._class = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        """Keep a tag with its attributes."""
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag == "g":
+            self._class = dict(attrs).get("class") or ""
+
+    def handle_data(self, data):
+        """Keep a text, and whose title it is."""
+        self.texts.append(data)
+        if self.tags and self.tags[-1][0] == "title" and self._class:
+            self.titles.append((self._class, data))
+
+    def titles_of(self, kind: str) -> list[str]:
+        """Return the titles of the groups of a class."""
+        return [title for of, title in self.titles if kind in of.split()]
+
+
+def event(number: int, mark: str = "AFC 6") -> Event:
+    """The story's event of a number, written a second after the one before."""
+    return Event(number, f"id-{number}", mark, "LockEvent", START + number * 1000)
+
+
+def arrival(client: str, number: int, **changes) -> Arrival:
+    """The arrival of that event, half a second later."""
+    return replace(Arrival(client, f"id-{number}", START + number * 1000 + 500), **changes)
+
+
+def facts(**changes) -> Facts:
+    """Three events, which one client got as they came, another by release, redrive and as history."""
+    events = [event(1), event(2, "B1 GAP"), event(3)]
+    arrivals = [arrival("Insurer", number) for number in (1, 2, 3)]
+    arrivals += [arrival("Archive", 1, is_history=True), arrival("Archive", 2), arrival("Archive", 3)]
+    waits = [
+        Wait(GATE, "id-2", START + 2100, START + 2400, "quarantined", "ContractBroken", ["enum at /x/Status"]),
+        Wait("Archive", "id-3", START + 3100, START + 3500, "parked", "Sqs.QueueDoesNotExist"),
+    ]
+    run = Run("run-1", "SUCCEEDED", START, 120, False, ["Archive", "Insurer"], 3, path_of(HISTORY))
+    sound = Facts(
+        ["Insurer", "Archive"],
+        events,
+        arrivals,
+        waits,
+        [Step(START, "A step", "What happens in it.")],
+        [run],
+        [Verdict("order: nothing overtakes", [])],
+        state_machine(),
+        "today",
+    )
+    return replace(sound, **changes)
+
+
+def entered(number: int, before: int, name: str, kind: str = "Task") -> dict:
+    """The entry into a state, as a history tells it."""
+    details = {"name": name}
+    return {
+        "id": number,
+        "previousEventId": before,
+        "type": f"{kind}StateEntered",
+        "stateEnteredEventDetails": details,
+    }
+
+
+def began(number: int, before: int, name: str, index: int) -> dict:
+    """The beginning of an iteration, as a history tells it."""
+    details = {"name": name, "index": index}
+    return {
+        "id": number,
+        "previousEventId": before,
+        "type": "MapIterationStarted",
+        "mapIterationStartedEventDetails": details,
+    }
+
+
+HISTORY = [
+    {"id": 1, "type": "ExecutionStarted"},
+    entered(2, 1, "Validate Events"),
+    entered(3, 2, "Deliver To Clients", "Map"),
+    began(4, 3, "Deliver To Clients", 0),
+    began(5, 3, "Deliver To Clients", 1),
+    entered(6, 4, "Send Round", "Map"),
+    entered(7, 5, "Send Round", "Map"),
+    began(8, 6, "Send Round", 0),
+    entered(9, 8, "Send Wave"),
+    {"id": 10, "previousEventId": 9, "type": "TaskFailed", "taskFailedEventDetails": {"error": "Sqs.Refused"}},
+    entered(11, 10, "Wave Refused", "Pass"),
+    {"id": 12, "previousEventId": 6, "type": "MapStateExited", "stateExitedEventDetails": {"name": "Send Round"}},
+    entered(13, 12, "Park Events"),
+    {
+        "id": 14,
+        "previousEventId": 3,
+        "type": "MapStateExited",
+        "stateExitedEventDetails": {"name": "Deliver To Clients"},
+    },
+    entered(15, 14, "Batch Handled", "Pass"),
+]
+"""An execution for two clients, the first of which refuses a wave."""
+
+
+def test_every_event_that_came_is_there_once_for_its_client_and_says_how():
+    """A shape for each arrival, in the way it came, with its number, type, mark and id."""
+    shown = Page(page(facts()))
+    found = {way: shown.titles_of(way) for way in ("live", "released", "redriven")}
+    assert [len(titles) for titles in found.values()] == [2, 2, 1]
+    assert sorted(title.split(",")[0] for titles in found.values() for title in titles) == [
+        *["Event 1"],
+        *["Event 2"] * 2,
+        *["Event 3"] * 2,
+    ]
+    (history,) = [title for title in shown.titles_of("history") if title.startswith("Event")]
+    assert history == "Event 1, LockEvent of AFC 6, id-1: history"
+    assert "LockEvent of B1 GAP, id-2: released" in found["released"][0]
+
+
+def test_events_that_came_at_once_do_not_hide_one_another():
+    """A hundred events of a mark in one millisecond stand side by side, in order."""
+    events = [event(number) for number in range(1, 101)]
+    arrivals = [Arrival("Insurer", one.event_id, START + 5000) for one in events]
+    drawn = page(facts(clients=["Insurer"], events=events, arrivals=arrivals, waits=[]))
+    places = [float(x) for x in re.findall(r'<circle cx="([0-9.]+)" cy="[0-9]+" r="9"/><text', drawn)]
+    assert len(places) == len(events)
+    assert all(later - earlier >= 18 for earlier, later in pairwise(places))
+    assert max(places) < max(float(width) for width in re.findall(r'<svg width="([0-9]+)"', drawn))
+
+
+def test_every_wait_has_its_reason_in_the_timeline_and_in_the_table():
+    """A bar says from when until when and why, one at the gate in every client's row, too."""
+    shown = Page(page(facts()))
+    assert shown.titles_of("parked") == ["waited from 3.1 s until 3.5 s: parked: Sqs.QueueDoesNotExist"]
+    at_gate = shown.titles_of("quarantined")
+    assert len(at_gate) == 1 + len(facts().clients)
+    assert set(at_gate) == {"waited from 2.1 s until 2.4 s: at the gate: breaks the contract, enum at /x/Status"}
+    assert shown.texts.count("parked: Sqs.QueueDoesNotExist") == 1
+    assert "released; had waited at the gate: breaks the contract, enum at /x/Status (from 2.1 s on)" in shown.texts
+
+
+def test_what_still_waits_is_told():
+    """A wait without an end reaches to the end of the timeline and says that it goes on."""
+    still = Wait("Archive", "id-3", START + 3100, None, "paused")
+    shown = Page(page(facts(waits=[still], arrivals=facts().arrivals[:5])))
+    assert shown.titles_of("paused") == ["waited from 3.1 s until now: paused"]
+    assert "still waits" in shown.texts
+
+
+def test_waits_of_a_mark_that_go_over_into_one_another_are_one_bar():
+    """What is held behind lengthens the bar; what waits anew later is a bar of its own."""
+    waits = [
+        Wait("Archive", "id-1", START + 1000, START + 3000, "parked", "A"),
+        Wait("Archive", "id-3", START + 2000, START + 4000, "parked", "B"),
+    ]
+    assert Page(page(facts(waits=waits))).titles_of("parked") == ["waited from 1.0 s until 4.0 s: parked: A; parked: B"]
+    apart = [waits[0], replace(waits[1], since=START + 3500)]
+    assert len(Page(page(facts(waits=apart))).titles_of("parked")) == 2
+
+
+def test_texts_are_escaped_and_drawings_are_sound():
+    """Whatever marks, clients, reasons and names hold, it is text, and each drawing is well-formed XML."""
+    hostile = facts(
+        clients=[HOSTILE],
+        events=[Event(1, HOSTILE, HOSTILE, HOSTILE, START)],
+        arrivals=[Arrival(HOSTILE, HOSTILE, START + 1)],
+        waits=[Wait(HOSTILE, HOSTILE, START, START + 1, HOSTILE, HOSTILE, [HOSTILE])],
+        steps=[Step(START, HOSTILE, HOSTILE)],
+        runs=[Run(HOSTILE, HOSTILE, START, 1, False, [HOSTILE], 1, path_of([entered(1, 0, HOSTILE)]))],
+        verdicts=[Verdict(HOSTILE, [HOSTILE])],
+        definition={"StartAt": HOSTILE, "States": {HOSTILE: {"Type": "Pass"}}},
+        made=HOSTILE,
+    )
+    html = page(hostile)
+    shown = Page(html)
+    assert "script" not in {tag for tag, _ in shown.tags}
+    assert sum(HOSTILE in text for text in shown.texts) >= 12
+    assert not re.search(r"<[a-z]+[^>]* on[a-z]+=", html)
+    drawings = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+    assert len(drawings) >= 3
+    for drawing in drawings:
+        ElementTree.fromstring(drawing)  # noqa: S314 - it is our own
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    """No script, no link or source but data, no style from outside; the policy allows none either."""
+    shown = Page(page(facts()))
+    sources = [value for _, attributes in shown.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert sources == ["data:,"]
+    assert {"script", "iframe", "object", "img", "use", "image", "base", "form"}.isdisjoint(
+        tag for tag, _ in shown.tags
+    )
+    assert not re.search(r"https?:|@import|url\((?!#)", shown.html)
+    policies = [attributes["content"] for tag, attributes in shown.tags if attributes.get("http-equiv")]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+
+
+def test_contents_of_events_are_not_in_the_picture():
+    """Of what was written, delivered and held only marks, ids, types, times and reasons arrive in the page."""
+    mark = Mark("AFC 6")
+    items = [mark.buy("Ann Example"), mark.move_house("22 Specimen Road", "Sampleford", "SA1 1SA")]
+    attributes = [{"eventId": item["eventId"]["S"], "sequenceNumber": "1"} for item in items]
+    messages = [
+        Message(json_object(item), to_group_id("AFC 6"), told, START + 100)
+        for item, told in zip(items, attributes, strict=True)
+    ]
+    held = Held("Insurer", messages[1].event_id, START, "parked", "Sqs.QueueDoesNotExist", "[]")
+    story = SimpleNamespace(
+        received={"Insurer": messages, "fan-out": messages},
+        written=[Written(item, START) for item in items],
+        steps=[Told(START, "A step", "What happens.")],
+        watch=SimpleNamespace(seen={("Insurer", held.event_id): held}),
+    )
+    entry = entered(1, 0, "Validate Events") | {"timestamp": datetime.fromtimestamp(START / 1000, UTC)}
+    entry["stateEnteredEventDetails"]["input"] = json.dumps([message.body for message in messages])
+    executions = SimpleNamespace(
+        all=lambda: [Execution("run-1", "SUCCEEDED", False, ["Insurer"], 2, 0, 0, {})],
+        history=lambda _: [entry],
+        definition=state_machine,
+    )
+    html = page(collect(story, executions, [], datetime.now(UTC)))
+    assert items[0]["eventId"]["S"] in html
+    assert "AddressUpdateEvent of AFC 6" in html
+    assert "redriven; had waited parked: Sqs.QueueDoesNotExist" in html
+    contents = [
+        "Ann Example",
+        "01632 960001",
+        "1 Sample Street",
+        "Exampleton",
+        "EX1 1EX",
+        "22 Specimen Road",
+        "SA1 1SA",
+    ]
+    assert [content for content in [*contents, "V750-", "299.5", "MARK_ASSIGNED"] if content in html] == []
+
+
+def test_a_path_is_read_from_a_history():
+    """What follows what, in which iteration, and where it failed; what comes behind a Map follows the Map."""
+    path = path_of(HISTORY)
+    assert [visit.name for visit in path.outside()] == ["Validate Events", "Deliver To Clients", "Batch Handled"]
+    inside = {index: [visit.name for visit in visits] for index, visits in path.inside("Deliver To Clients").items()}
+    assert inside == {0: ["Send Round", "Send Wave", "Wave Refused", "Park Events"], 1: ["Send Round"]}
+    assert path.errors == {"Send Wave": "Sqs.Refused"}
+    assert ("Send Wave", "Wave Refused") in path.ways
+    assert ("Send Round", "Park Events") in path.ways
+    assert ("Deliver To Clients", "Batch Handled") in path.ways
+
+
+def test_the_graph_counts_executions_and_marks_what_failed():
+    """Every state of the definition is there; of how many executions it was part, and of how many with an error."""
+    runs = [facts().runs[0], replace(facts().runs[0], name="run-2", path=path_of(HISTORY[:3]))]
+    shown = Page(page(facts(runs=runs)))
+    states = shown.titles_of("state")
+    assert "Validate Events: 2 executions" in states
+    assert "Send Wave: 1 executions; Sqs.Refused in 1" in states
+    assert "Forget Marks: 0 executions" in states
+    assert shown.titles_of("failed") == ["Send Wave: 1 executions; Sqs.Refused in 1"]
+    assert "Validate Events → Deliver To Clients: 2 executions" in shown.titles_of("way")
+
+
+def test_what_was_parked_or_held_is_listed_with_its_path():
+    """An execution that parked is told with the way that it took for each client; an ordinary one is only counted."""
+    shown = Page(page(facts()))
+    assert any("something was parked for a client" in text for text in shown.texts)
+    assert "Send Wave ✕ Sqs.Refused" in shown.texts
+    ordinary = replace(facts().runs[0], path=Path())
+    assert not any("something was parked" in text for text in Page(page(facts(runs=[ordinary]))).texts)
+
+
+@pytest.mark.parametrize("found", [[], ["Insurer: id-1"]])
+def test_a_broken_guarantee_is_told_with_what_speaks_against_it(found):
+    """The verdict in the picture is that of the judge."""
+    shown = Page(page(facts(verdicts=[Verdict("once: no event twice", found)])))
+    assert ("✕ broken" if found else "✓ held") in shown.texts
+    assert ("Insurer: id-1" in shown.texts) == bool(found)
+
+
+def test_a_page_without_anything_is_a_page():
+    """A story in which nothing happened draws nothing, and fails nothing."""
+    assert "0 events, 0 clients" in page(Facts([], [], []))
+
+
+def test_the_engine_does_not_tell_of_states_inside_a_map():
+    """MiniStack's histories leave them out, which local/picture/engine_process.py makes good."""
+    assert "StateEntered" in inspect.getsource(stepfunctions._run_execution)
+    assert "StateEntered" not in inspect.getsource(stepfunctions._run_sub_machine)
