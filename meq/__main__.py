@@ -10,6 +10,7 @@ import click
 
 from mark_event_queue.domain.held import GATE
 from meq import clients, explaining, history, pausing, redrive, replay, status
+from meq.console.command import console
 from meq.contract.commands import contract
 from meq.errors import KNOWN, NothingHeldError, explain
 from meq.executions import RUNNING
@@ -332,6 +333,7 @@ def _end(done: bool) -> None:
     click.get_current_context().exit(0 if done else _SOMETHING_STAYS)
 
 
+commands.add_command(console)
 commands.add_command(contract)
 
 

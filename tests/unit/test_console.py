@@ -1,0 +1,1013 @@
+"""Unit tier, the console: proves whom its pages let in, what they show, and what they start, without a browser.
+
+The world is that of test_meq.py. What AWS logs of an Express execution, and how Logs Insights answers, is canned here
+after its documentation: no account was asked. That pages work in a browser, on a deployed stack, is for tests/e2e.
+"""
+
+import html
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import Any, ClassVar
+from urllib.parse import urljoin
+
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
+from flask import Flask
+from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.test import TestResponse
+
+from local.queues import until
+from mark_event_queue.domain.held import GATE, PARKED
+from mark_event_queue.domain.rounds import entry_of
+from meq import pausing
+from meq.console.app import create
+from meq.console.doing import Errand, Errands, Wanted
+from meq.console.graph import Drawing, lay_out, svg
+from meq.console.guard import POLICY, Guard
+from meq.console.runs import Event, Runs, Step, steps_of
+from meq.errors import OperatorError
+from meq.stack import Stack
+from tests.builders import NOW, ROOT, client, entries, event_id, event_input
+from tests.unit.test_meq import OUTPUTS, PATH, ListingFake, MachineFake, World, _redriven, _succeeded, moto, world
+
+__all__ = ["moto", "world"]
+
+PORT = 8642
+HERE = f"http://127.0.0.1:{PORT}"
+MACHINE = "arn:aws:states:eu-west-2:123456789012:stateMachine:deliver"
+EXECUTION = "arn:aws:states:eu-west-2:123456789012:execution:deliver:one"
+EXPRESS = "arn:aws:states:eu-west-2:123456789012:express:deliver:one:4d0e9b59"
+DEFINITIONS = sorted((ROOT / "statemachines").glob("*.asl.json"))
+NASTY = "<script>alert(1)</script>\x1b[2J\n\u2028'\""
+
+
+def _refused(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "as said"}}, operation)
+
+
+def _would(deliver: int, discard: int = 0) -> dict[str, Any]:
+    one = {"mark": "AFC 6", "events": deliver, "since": "2026-03-01T09:30:00Z", "reason": "parked", "error": "E"}
+    return _succeeded({"wouldDiscard": discard, "wouldDeliver": deliver, "sequences": [one], "moreSequences": 0})
+
+
+@dataclass
+class MachinesFake(MachineFake):
+    """Step Functions: what starts redrives, and what tells of executions."""
+
+    executions: list[dict[str, Any]] | ClientError = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    definition: dict[str, Any] = field(default_factory=lambda: json.loads(DEFINITIONS[0].read_text("utf-8")))
+
+    def list_executions(self, stateMachineArn: str, maxResults: int) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return the executions of whatever machine."""
+        if isinstance(self.executions, ClientError):
+            raise self.executions
+        return {"executions": self.executions}
+
+    def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return the definition, and where the machine logs."""
+        arn = "arn:aws:logs:eu-west-2:123456789012:log-group:/aws/vendedlogs/states/deliver:*"
+        logging = {"destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}]}
+        return {"definition": json.dumps(self.definition), "loggingConfiguration": logging}
+
+    def get_paginator(self, operation: str) -> "MachinesFake":
+        """Return what pages the history."""
+        assert operation == "get_execution_history"
+        return self
+
+    def paginate(self, executionArn: str, includeExecutionData: bool) -> list[dict[str, Any]]:  # noqa: N803
+        """Return the history, an event to a page, without any data of the execution."""
+        assert includeExecutionData is False
+        return [{"events": [event]} for event in self.events]
+
+
+@dataclass
+class QueuesFake:
+    """SQS: the depth of each queue, or why it does not answer."""
+
+    depths: dict[str, tuple[int, int] | ClientError] = field(default_factory=dict)
+
+    def get_queue_url(self, QueueName: str) -> dict[str, str]:  # noqa: N803 - boto3's names
+        """Return a queue's address."""
+        return {"QueueUrl": f"https://sqs/{QueueName}"}
+
+    def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
+        """Return a queue's depth."""
+        depth = self.depths.get(QueueUrl.rsplit("/", 1)[-1], (0, 0))
+        if isinstance(depth, ClientError):
+            raise depth
+        return {"Attributes": dict(zip(AttributeNames, map(str, depth), strict=True))}
+
+
+@dataclass
+class MetricsFake:
+    """CloudWatch: the age of the oldest message of every queue that is asked for, or a refusal."""
+
+    answer: float | ClientError = 0.0
+
+    def get_metric_data(self, MetricDataQueries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Return a value for each query."""
+        if isinstance(self.answer, ClientError):
+            raise self.answer
+        return {"MetricDataResults": [{"Id": one["Id"], "Values": [self.answer]} for one in MetricDataQueries]}
+
+
+@dataclass
+class LogsFake:
+    """Logs Insights: answers every query at the second asking with the entries whose text it would find."""
+
+    entries: list[dict[str, Any]]
+    queries: list[dict[str, Any]] = field(default_factory=list)
+    asked: int = 0
+    status: str = "Complete"
+
+    def start_query(self, **query: Any) -> dict[str, str]:
+        """Note the query."""
+        self.queries.append(query)
+        return {"queryId": "q"}
+
+    def get_query_results(self, queryId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return rows of fields, as Insights does."""
+        self.asked += 1
+        if self.asked % 2:
+            return {"status": "Running", "results": []}
+        rows = [
+            [{"field": "@message", "value": json.dumps(one)}, {"field": "@ptr", "value": "x"}] for one in self.entries
+        ]
+        return {"status": self.status, "results": rows}
+
+
+class Compiled(BytecodeCache):
+    """Templates that one test has compiled, for the others: that takes longer than most of them."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give what is kept."""
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@dataclass
+class Browser:
+    """A browser that has opened the address with the token, and what it looks at."""
+
+    world: World
+    machines: MachinesFake
+    queues: QueuesFake
+    metrics: MetricsFake
+    guard: Guard
+    app: Flask
+    client: FlaskClient
+
+    def get(self, address: str, host: str = f"127.0.0.1:{PORT}") -> TestResponse:
+        """Ask for a page."""
+        return self.client.get(address, base_url=HERE, headers={"Host": host})
+
+    def text(self, address: str) -> str:
+        """Return a page's text as it is written."""
+        answer = self.get(address)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def post(self, address: str, origin: str | None = HERE, **form: str) -> TestResponse:
+        """Send a form as a page of the console does."""
+        given = {"form_token": self.guard.form_token} | form
+        headers = {"Origin": origin} if origin else {}
+        return self.client.post(address, data=given, base_url=HERE, headers=headers)
+
+    def try_out(self, verb: str, recipient: str, **form: str) -> str:
+        """Ask for something and wait for what would come of it; return the page's address."""
+        return self._errand(self.post("/try", verb=verb, recipient=recipient, **form))
+
+    def confirm(self, address: str) -> str:
+        """Confirm, wait for the end, and return where it is told."""
+        return self._errand(self.post("/confirm", key=address.rsplit("/", 1)[-1]))
+
+    def _errand(self, answer: TestResponse) -> str:
+        assert answer.status_code == 303, answer.text
+        address: str = answer.headers["Location"]
+        until(lambda: bool((self.get(f"{address}.json").json or {})["ended"]), "the errand to end", 10)
+        return address
+
+
+@pytest.fixture
+def open_console(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Browser]:
+    """Return what opens a console of the world's stack."""
+    monkeypatch.setattr(pausing, "SETTLE_SECONDS", 0)
+    world.stacks.stacks["mark-event-queue"] = OUTPUTS | {
+        "QueueName": "MarkFanOutQueue.fifo",
+        "StateMachineArn": MACHINE,
+    }
+    world.machine = machines = MachinesFake()
+    queues, metrics = QueuesFake(), MetricsFake()
+    world.services |= {"sqs": queues, "cloudwatch": metrics, "s3": ListingFake(0)}
+
+    def open_(**options: Any) -> Browser:
+        stack, guard = Stack("mark-event-queue", world), Guard(PORT)
+        app = create(stack, guard, Errands(stack), **options)
+        app.jinja_env.bytecode_cache = Compiled()
+        opened = app.test_client()
+        opened.set_cookie(guard.cookie, guard.token, domain="127.0.0.1")
+        return Browser(world, machines, queues, metrics, guard, app, opened)
+
+    return open_
+
+
+@pytest.fixture
+def browser(open_console: Callable[..., Browser]) -> Browser:
+    """A browser before a console that may do things."""
+    return open_console()
+
+
+def _fields(page: str) -> list[dict[str, str]]:
+    """Return what each form of a page would send."""
+    return [
+        {
+            html.unescape(name): html.unescape(value)
+            for name, value in re.findall(r'name="([^"]*)" value="([^"]*)"', form)
+        }
+        for form in re.findall(r"<form method=\"post\".*?</form>", page, re.DOTALL)
+    ]
+
+
+def _links(page: str, beginning: str) -> list[str]:
+    found = map(html.unescape, re.findall(r'href="([^"]*)"', page))
+    return [link for link in found if link.startswith(beginning)]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Who is let in
+# ----------------------------------------------------------------------------------------------------------------------
+def test_the_token_opens_the_console_and_becomes_a_cookie(browser):
+    """The address that is shown afterwards has no token; a page of another site never sends the cookie."""
+    stranger = browser.app.test_client()
+
+    opened = stranger.get(f"/?token={browser.guard.token}", base_url=HERE)
+
+    assert (opened.status_code, opened.headers["Location"]) == (303, "/")
+    assert opened.headers["Set-Cookie"] == (
+        f"meq-console-{PORT}={browser.guard.token}; HttpOnly; Path=/; SameSite=Strict"
+    )
+    assert stranger.get("/", base_url=HERE).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%C3%A9"])
+def test_nothing_is_told_without_the_token(browser, token):
+    """Whatever address there is answers a stranger in one way, the stylesheet included."""
+    stranger = browser.app.test_client()
+    rules = [rule for rule in browser.app.url_map.iter_rules() if rule.methods]
+    assert len(rules) > 12
+    for rule in rules:
+        address = re.sub(r"<[^>]*>", "x", rule.rule) + token
+        method = "POST" if "POST" in rule.methods else "GET"
+        answer = stranger.open(address, method=method, base_url=HERE, headers={"Origin": HERE})
+        assert (answer.status_code, answer.text) == (
+            401,
+            "Open the address that meq console printed: it has the token that this needs.\n",
+        ), rule
+
+
+@pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT + 1}", ""])
+def test_a_server_of_another_name_answers_nothing(browser, host):
+    """A name that somebody has lead here is refused before the token is looked at."""
+    answer = browser.get("/", host)
+    assert answer.status_code == 403
+    assert "mark-event-queue" not in answer.text
+
+
+def test_the_console_is_localhost_too(browser):
+    """The cookie is another host's, so that the token is asked for again."""
+    answer = browser.app.test_client().get(f"/?token={browser.guard.token}", base_url=f"http://localhost:{PORT}")
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "https://evil.example", f"http://127.0.0.1:{PORT + 1}", f"http://localhost:{PORT}"]
+)
+@pytest.mark.parametrize("address", ["/try", "/confirm", "/body"])
+def test_a_form_of_another_site_does_nothing(browser, origin, address):
+    """Only a page of this console may send one, though the browser has the cookie."""
+    browser.world.park("Police", entries(["AFC 6"]))
+    answer = browser.post(address, origin, verb="redrive", recipient="Police", mark="AFC 6")
+    assert (answer.status_code, browser.machines.started) == (403, [])
+
+
+def test_a_form_without_its_token_does_nothing(browser):
+    """A page that was loaded from an earlier run on the same port is told to load again."""
+    browser.world.park("Police", entries(["AFC 6"]))
+    answer = browser.post("/try", verb="redrive", recipient="Police", form_token="old")  # noqa: S106 - one that opens nothing
+    assert (answer.status_code, browser.machines.started) == (403, [])
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_other_methods_are_no_way_in(browser, method):
+    """What is not for reading needs origin and form token, whatever it is."""
+    assert browser.client.open("/", method=method, base_url=HERE).status_code == 403
+
+
+def test_every_answer_carries_what_binds_the_browser(browser):
+    """Pages, files, errors and refusals: no script but ours, no frame, nothing kept, no address told elsewhere."""
+    for address in ("/", "/static/console.css", "/counts.json", "/nowhere", "/execution?arn=x"):
+        headers = browser.get(address).headers
+        assert headers["Content-Security-Policy"] == POLICY
+        assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+        assert (headers["X-Frame-Options"], headers["Cross-Origin-Resource-Policy"]) == ("DENY", "same-origin")
+    assert browser.app.test_client().get("/", base_url=HERE).headers["Content-Security-Policy"] == POLICY
+
+
+def test_no_page_has_what_the_policy_forbids(browser):
+    """No style or script within a page, and nothing from elsewhere: a browser would leave it out."""
+    _fill(browser)
+    for address in _addresses(browser):
+        page = browser.text(address)
+        assert not re.findall(
+            r"<script(?! src=\"/static/)|<style| style=| on\w+=|javascript:|(?:src|href)=\"http", page
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Looking
+# ----------------------------------------------------------------------------------------------------------------------
+def _fill(browser: Browser) -> None:
+    browser.world.park("Police", entries(["AFC 6"] * 3))
+    browser.world.park("Gone", entries(["B1 GAP"]))
+    browser.world.quarantine(entries(["Z 1"] * 2))
+    started = {"startDate": NOW, "stopDate": NOW + timedelta(seconds=2)}
+    browser.machines.executions = [{"executionArn": EXECUTION, "status": "SUCCEEDED"} | started]
+    browser.machines.answers = [browser.machines.executions[0]]
+
+
+def _addresses(browser: Browser) -> list[str]:
+    return [
+        "/",
+        "/clients",
+        "/waiting",
+        "/sequence?recipient=Police&mark=AFC+6",
+        "/executions",
+        f"/execution?arn={EXECUTION}",
+        "/discards",
+        *(["/do/pause?recipient=Police", "/do/discard?recipient=gate"] if "ask" in browser.app.view_functions else []),
+    ]
+
+
+def test_the_overview_counts_what_is_where(browser):
+    """A queue that cannot be asked costs its own number only; one who has unsubscribed is there while events wait."""
+    _fill(browser)
+    browser.queues.depths = {"MarkFanOutQueue.fifo": (7, 2), "MarkFanOutClient-Insurer.fifo": (5, 0)}
+    browser.queues.depths["MarkFanOutClient-Police.fifo"] = _refused("AccessDenied", "GetQueueAttributes")
+
+    told = browser.get("/counts.json").json
+
+    assert {name: count["text"] for name, count in told["counts"].items()} == {
+        "gate": "2",
+        "fan-out": "7 + 2 in hand",
+        "undelivered": "0",
+        "queue:Insurer": "5",
+        "held:Insurer": "0",
+        "queue:Police": "not known",
+        "held:Police": "3",
+        "queue:Gone": "none",
+        "held:Gone": "1",
+    }
+    assert {name for name, count in told["counts"].items() if count["attention"]} == {
+        "gate", "queue:Police", "held:Police", "held:Gone",
+    }  # fmt: skip
+    assert {name: state["text"] for name, state in told["states"].items()} == {
+        "Insurer": "served",
+        "Police": "queue not reached",
+    }
+    page = browser.text("/")
+    assert "These credentials may not do GetQueueAttributes: as said" in html.unescape(page)
+    assert told["shape"] in html.unescape(page)
+    assert set(re.findall('data-live="([^"]*)"', page)) == told["counts"].keys()
+
+
+def test_the_counts_of_the_overview_cost_no_listing(browser):
+    """They are asked for every few seconds: a call for the recipients, one for each, whatever is held."""
+    for number in range(300):
+        browser.world.park("Police", entries([f"M {number}"]))
+    with browser.world.calls() as calls:
+        assert browser.get("/counts.json").json["counts"]["held:Police"]["text"] == "300"
+    assert [name for name, _ in calls] == ["query", "get_item"]
+
+
+def test_clients_are_shown_with_what_they_asked_for(browser):
+    """State, queue, age, what is held, filter, and why one gets nothing."""
+    _fill(browser)
+    said = {"queueUrl": client("Insurer")["queueUrl"], "filter": {"type": "object"}, "notices": ["forgotten"]}
+    browser.world.register("Insurer", json.dumps(said | {"paused": True}))
+    browser.world.register("Broken", "no JSON")
+    browser.metrics.answer = 90.0
+
+    page = html.unescape(browser.text("/clients"))
+
+    broken, insurer, police = (re.sub(r"<[^>]*>|\s+", " ", one) for one in page.split("<article")[1:])
+    assert "gets nothing" in broken
+    assert "The registration is not JSON" in re.sub(r"\s+", " ", broken)
+    assert all(word in insurer for word in ("paused", "90 s", "forgotten", "yes, see the registration", "Resume"))
+    assert all(word in police for word in ("something is held", "3 events", "none", "Pause"))
+
+
+def test_ages_are_left_out_where_nobody_may_read_them(browser):
+    """Whoever may not read metrics sees everything else."""
+    browser.metrics.answer = _refused("AccessDenied", "GetMetricData")
+    assert browser.text("/clients").count("not known") == 2
+
+
+def test_what_waits_is_shown_by_recipient_mark_and_reason(browser):
+    """With its error, or the rules that it breaks; a filter shows one recipient's, or one mark's."""
+    _fill(browser)
+    page = browser.text("/waiting")
+    assert all(
+        word in page for word in ("Sqs.AccessDenied", "/RegistrationNumber/Status enum", "quarantined", "parked")
+    )
+    assert [page.count(f">{mark}</a>") for mark in ("AFC 6", "B1 GAP", "Z 1")] == [1, 1, 1]
+    assert browser.text("/waiting?recipient=gate").count('class="mark"') == 1
+    assert browser.text("/waiting?mark=B1+GAP").count('class="mark"') == 1
+    assert "Nothing is held there." in browser.text("/waiting?recipient=Insurer")
+
+
+def test_thousands_that_wait_come_in_pages(browser):
+    """A page reads as far as it goes, and no further; the last one ends the list."""
+    marks = [[entry] for entry in entries([f"M {number:04}" for number in range(2_000)])]
+    browser.world.table.hold("Police", marks, PARKED, "E" * 1_000)
+
+    pages, reads = [], []
+    for number in (1, 40, 41):
+        with browser.world.calls() as calls:
+            pages.append(browser.text(f"/waiting?recipient=Police&page={number}"))
+        reads.append(sum("HELD#Police" in str(arguments) for name, arguments in calls if name == "query"))
+    first, last, beyond = pages
+
+    assert reads == [1, 3, 3]  # megabytes
+    assert [page.count('class="mark"') for page in (first, last, beyond)] == [50, 50, 0]
+    assert _links(first, "/waiting?page=") == ["/waiting?page=2&recipient=Police"]
+    assert ("M 1950" in last, "Further rows" in last, "Earlier rows" in last) == (True, False, True)
+
+
+def test_a_sequence_is_shown_without_what_its_events_hold(browser):
+    """Ids, times and rules; bodies are not even read."""
+    browser.world.quarantine(entries(["AFC 6"] * 3))
+    with browser.world.calls() as calls:
+        page = browser.text("/sequence?recipient=gate&mark=AFC+6")
+    assert all(event_id(number) in page for number in (1, 2, 3))
+    assert "/RegistrationNumber/Status enum" in page
+    assert "personal data" in page
+    asked = [arguments["ProjectionExpression"] for name, arguments in calls if "SEQUENCE" in str(arguments)]
+    assert asked
+    assert "body" not in " ".join(asked)
+
+
+def test_a_body_is_shown_when_it_is_asked_for_event_by_event(browser):
+    """By a form alone, and only of the event that was named; it is escaped, and shown as clients get it."""
+    bodies = [json.dumps({"nomineeName": f"<b>Ann {number}</b>"}) for number in (1, 2)]
+    browser.world.park("Police", [entry_of(event_input(number, "A", bodies[number - 1])) for number in (1, 2)])
+    page = browser.text("/sequence?recipient=Police&mark=A")
+    assert "Ann" not in page
+
+    answer = browser.post("/body", **_fields(page)[-1])
+
+    assert answer.status_code == 200
+    assert html.escape(bodies[1], quote=False) in answer.text.replace("&#34;", '"')
+    assert "Ann 1" not in answer.text
+    assert "personal data" in answer.text
+    assert browser.get("/body").status_code == 405
+
+
+def test_a_mark_of_any_letters_is_shown_escaped_and_found_again(browser):
+    """Markup is text, what cannot be seen is an escape; links and forms bring back the very mark."""
+    browser.world.park("Police", [entry_of(event_input(1, NASTY, "{}"))])
+    browser.machines.answers = [_would(1)]
+
+    page = browser.text("/waiting")
+    (link,) = _links(page, "/sequence")
+    sequence = browser.text(link)
+
+    for text in (page, sequence):
+        assert "<script>alert" not in text
+        assert "\x1b" not in text
+        assert r"\u001b" in text
+    form = next(form for form in _fields(sequence) if form.get("verb") == "redrive")
+    browser._errand(browser.post("/try", **form))
+    assert browser.machines.started[0]["mark"] == NASTY
+
+
+def test_discards_on_record_are_shown(browser):
+    """Whose, who, when, why and which event; the latest first."""
+    for number, (recipient, mark) in enumerate([("Police", "A"), (GATE, "B"), ("Insurer", "C")]):
+        (entry,) = entries([mark])
+        browser.world.park(recipient, [entry])
+        browser.world.table.discard(recipient, [entry], f"jo{number}", f"<i>why {number}</i>")
+
+    page = html.unescape(browser.text("/discards"))
+
+    assert all(f"jo{number}" in page and f"<i>why {number}</i>" in page for number in range(3))
+    assert browser.text("/discards?recipient=gate").count('class="mark"') == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (_refused("AccessDenied", "DescribeStacks"), 502, "These credentials may not do DescribeStacks: as said"),
+        (NoCredentialsError(), 502, "There are no usable credentials"),
+        (_refused("ValidationError", "DescribeStacks"), 502, "DescribeStacks failed"),
+    ],
+)
+def test_what_aws_refuses_is_explained_on_the_page(open_console, error, status, told):
+    """As the commands tell it, and without a traceback."""
+    browser = open_console()
+    browser.world.stacks.error = error
+    if error.args and "ValidationError" in str(error):
+        browser.world.stacks.error, browser.world.services["ssm"] = None, _Refusing(_refused("Throttling", "X"))
+        told = "X failed: Throttling: as said"
+    answer = browser.get("/")
+    assert answer.status_code == status
+    assert told in html.unescape(answer.text)
+    assert "Traceback" not in answer.text
+
+
+@dataclass
+class _Refusing:
+    error: ClientError
+
+    def __getattr__(self, name: str) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "told"),
+    [
+        ("/sequence?recipient=Police&mark=A", 404, "Nothing of the mark A is held for Police"),
+        ("/sequence?recipient=Police", 400, "Say for whom, and of which mark"),
+        ("/execution?arn=arn:aws:states:eu-west-2:123456789012:execution:other:one", 400, "no execution of this stack"),
+        (f"/execution?arn={EXPRESS}%22%20or%201", 400, "no execution of this stack"),
+        ("/executions?machine=other", 404, "Not Found"),
+        ("/errand/nosuch", 400, "knows nothing of that any more"),
+        ("/do/fly?recipient=Police", 404, "Not Found"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_sentence(browser, address, status, told):
+    """On a page of the console, with a way back."""
+    answer = browser.get(address)
+    assert (answer.status_code, told in html.unescape(answer.text)) == (status, True), answer.text
+    assert 'href="/"' in answer.text
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Doing
+# ----------------------------------------------------------------------------------------------------------------------
+WANTED = [
+    ("redrive", "Police", {}),
+    ("redrive", "Police", {"mark": "AFC 6"}),
+    ("release", GATE, {}),
+    ("release", GATE, {"mark": '"-x\\n"'}),
+    ("discard", "Police", {"mark": "AFC 6", "reason": 'it is "wrong" & don\'t ask', "by": "-jo"}),
+    ("discard", "Police", {"mark": "AFC 6", "scope": "all", "reason": "-", "by": "jo"}),
+    ("discard", "Police", {"scope": "all", "reason": "r", "by": "jo"}),
+    ("discard", GATE, {"mark": "AFC 6", "reason": "r", "by": "jo"}),
+    ("discard", GATE, {"scope": "all", "reason": "r", "by": "jo"}),
+]
+
+
+@pytest.mark.parametrize(("verb", "recipient", "form"), WANTED)
+def test_what_is_confirmed_is_what_the_command_beside_it_does(browser, verb, recipient, form):
+    """A dry run first, then the same without it; the command that is shown, run by a shell, asks for just that."""
+    for mark in ("AFC 6", "-x\n"):
+        browser.world.park(recipient, entries([mark]))
+    outcome = _redriven(2, discarded=1)
+    browser.machines.answers = [_would(2, 1), outcome, outcome]
+
+    tried = browser.try_out(verb, recipient, **form)
+    page = browser.text(tried)
+    (command,) = re.findall(r'<code id="command">(.*?)</code>', page, re.DOTALL)
+    told = browser.text(browser.confirm(tried))
+    by_command = browser.world.meq(*shlex.split(html.unescape(command))[1:])
+
+    assert by_command.exit_code == 0, by_command.output
+    dry, done, commanded = browser.machines.started
+    assert (dry["dryRun"], done["dryRun"]) == (True, False)
+    assert dry | {"dryRun": False} == done == commanded
+    assert "Would" in page
+    assert "Delivered 2 events" in told
+
+
+def test_nothing_is_done_before_it_is_confirmed_and_then_once(browser):
+    """A second confirmation leads to what the first has started."""
+    browser.world.park("Police", entries(["AFC 6"]))
+    browser.machines.answers = [_would(1), _redriven(1)]
+    tried = browser.try_out("redrive", "Police")
+    assert [one["dryRun"] for one in browser.machines.started] == [True]
+    assert browser.confirm(tried) == browser.confirm(tried)
+    assert [one["dryRun"] for one in browser.machines.started] == [True, False]
+    assert "It was confirmed" in browser.text(tried)
+
+
+def test_a_page_of_what_ends_while_it_is_written_says_that_it_is_under_way(browser):
+    """It then loads itself anew; a page that says neither would wait for ever."""
+    errand = Errand(Wanted("pause", "Police", reason="r", by="jo"), is_dry_run=True)
+    seen = errand.at_this_moment()
+    errand.outcome, errand.ended = "it would", True
+    assert (seen.ended, seen.outcome, seen.key) == (False, None, errand.key)
+    assert errand.at_this_moment() == errand
+
+
+def test_only_what_a_dry_run_has_told_of_can_be_confirmed(browser):
+    """Not what failed, and not what has been done: that would do it again."""
+    browser.world.park("Police", entries(["AFC 6"]))
+    browser.machines.answers = [{"status": "FAILED"}, _would(1), _redriven(1)]
+    failed = browser.try_out("redrive", "Police")
+    done = browser.confirm(browser.try_out("redrive", "Police"))
+    for address in (failed, done):
+        answer = browser.post("/confirm", key=address.rsplit("/", 1)[-1])
+        assert (answer.status_code, "Begin anew" in answer.text) == (400, True)
+    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
+
+
+def test_no_other_event_is_given_up_than_the_one_that_was_shown(browser):
+    """If the first event of the mark is another one when it is confirmed, nothing is done."""
+    first, second = entries(["AFC 6"] * 2)
+    browser.world.park("Police", [first, second])
+    browser.machines.answers = [_would(1, 1)]
+    tried = browser.try_out("discard", "Police", mark="AFC 6", reason="r", by="jo")
+    assert f"Would give up the event <code>{event_id(1)}</code>" in browser.text(tried)
+
+    browser.world.table.forget("Police", [first], {})
+
+    assert "The first event held of this mark is another one by now" in browser.text(browser.confirm(tried))
+    assert len(browser.machines.started) == 1
+
+
+def test_what_stays_held_is_told(browser):
+    """A queue that refuses still: which marks, and why; the page is no success."""
+    browser.world.park("Police", entries(["AFC 6"]))
+    browser.machines.answers = [_would(1), _redriven(0, "Sqs.AccessDenied")]
+    page = browser.text(browser.confirm(browser.try_out("redrive", "Police")))
+    assert "Stopped: 1 sequence (Sqs.AccessDenied)" in re.sub(r"\s+", " ", page)
+    assert _links(page, "/sequence") == ["/sequence?recipient=Police&mark=AFC+6"]
+    assert "note good" not in page
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"status": "FAILED", "error": "E", "cause": '{"errorMessage": "m"}'}, "FAILED: E: m"),
+        (_refused("AccessDenied", "DescribeExecution"), "It goes on in Step Functions"),
+    ],
+)
+def test_an_execution_that_fails_or_is_lost_from_sight_is_told(browser, answer, told):
+    """Nothing can be confirmed then."""
+    browser.world.park("Police", entries(["AFC 6"]))
+    browser.machines.answers = [answer]
+    page = browser.text(browser.try_out("redrive", "Police"))
+    assert told in page
+    assert 'action="/confirm"' not in page
+
+
+def test_what_cannot_be_done_is_said_before_anything_starts(browser):
+    """Nothing held, nobody of that name: as the command says it."""
+    page = html.unescape(browser.text(browser.try_out("redrive", "Polcie")))
+    assert "There is no client Polcie. Did you mean Police?" in page
+    assert "Nothing is held for Police." in browser.text(browser.try_out("redrive", "Police"))
+    assert browser.machines.started == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "recipient", "form"),
+    [
+        ("discard", "Police", {"mark": "A", "by": "jo"}),
+        ("discard", "Police", {"mark": "A", "reason": "r"}),
+        ("discard", "Police", {"reason": "r", "by": "jo"}),
+        ("discard", "Police", {"mark": "A", "reason": "r\x1b", "by": "jo"}),
+        ("pause", "Police", {"reason": " ", "by": "jo"}),
+        ("pause", GATE, {"reason": "r", "by": "jo"}),
+        ("release", "Police", {}),
+        ("redrive", GATE, {}),
+        ("redrive", "", {}),
+        ("replay", "Police", {}),
+    ],
+)
+def test_what_is_incomplete_or_makes_no_sense_is_refused(browser, verb, recipient, form):
+    """Reason and name are for the record: one line each."""
+    answer = browser.post("/try", verb=verb, recipient=recipient, **form)
+    assert (answer.status_code, browser.machines.started) == (400, [])
+
+
+def test_a_client_is_paused_and_resumed(browser):
+    """Each is foretold, then confirmed; the registration keeps all else, and the command is shown."""
+    ssm, name = browser.world.services["ssm"], f"{PATH}/Police"
+
+    tried = browser.try_out("pause", "Police", reason="moving house", by="jo")
+    page = html.unescape(browser.text(tried))
+    assert "meq pause Police --reason='moving house' --by=jo" in page
+    assert "paused" not in ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    assert "Police is paused" in browser.text(browser.confirm(tried))
+    assert json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])["paused"] is True
+    assert "is paused already" in browser.text(browser.try_out("pause", "Police", reason="r", by="jo"))
+
+    tried = browser.try_out("resume", "Police")
+    assert "meq resume Police" in browser.text(tried)
+    assert "Police is resumed" in browser.text(browser.confirm(tried))
+    assert "paused" not in ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    assert "is not paused" in browser.text(browser.try_out("resume", "Police"))
+
+
+def test_a_console_for_reading_does_nothing(open_console):
+    """No button but that of a body; whoever sends a form by hand is refused."""
+    browser = open_console(read_only=True)
+    _fill(browser)
+    for address in _addresses(browser):
+        page = browser.text(address)
+        assert {form.get("verb") for form in _fields(page)} <= {None}, address
+        assert _links(page, "/do/") == []
+    for address in ("/try", "/confirm", "/do/discard"):
+        answer = browser.post(address, verb="redrive", recipient="Police", key="x")
+        assert (answer.status_code, "read-only" in answer.text) == (403, True)
+    assert browser.get("/do/pause?recipient=Police").status_code == 403
+    assert browser.machines.started == []
+    page = browser.text("/sequence?recipient=Police&mark=AFC+6")
+    assert browser.post("/body", **_fields(page)[0]).status_code == 200
+
+
+def test_the_command_names_the_stack_as_the_console_was_told(world):
+    """Whoever pastes it in the same shell reaches the same stack."""
+    errands = Errands(Stack("blue", world), ["--stack", "blue", "--region", "eu west"])
+    assert errands.command(Wanted("release", GATE)) == "meq release --stack blue --region 'eu west'"
+
+
+def test_the_console_without_its_packages_says_what_to_install(world, monkeypatch):
+    """The other commands need no web framework."""
+    for name in [name for name in sys.modules if name.startswith("meq.console.") and name != "meq.console.command"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
+    result = world.meq("console")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "The console needs werkzeug, which is not installed.\nInstall it: pip install '.[console]'" in result.stderr
+
+
+def test_the_console_of_a_stack_that_is_not_there_does_not_start(world):
+    """That is better said in the terminal than on every page."""
+    result = world.meq("console", "--stack", "nosuch")
+    assert (result.exit_code, "There is no stack nosuch here." in result.stderr) == (2, True)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The path of an execution
+# ----------------------------------------------------------------------------------------------------------------------
+def _happened(*kinds: str) -> list[Event]:
+    """Return events that follow one another; `kind name` or `kind !error`, `kind@n` follows the n-th."""
+    events = []
+    for number, said in enumerate(kinds, start=1):
+        kind, _, rest = said.partition(" ")
+        kind, _, previous = kind.partition("@")
+        name, error = ("", rest[1:]) if rest.startswith("!") else (rest, "")
+        at = NOW + timedelta(seconds=number)
+        events.append(Event(number, int(previous or number - 1), kind, at, name, error))
+    return events
+
+
+def test_a_path_tells_what_went_wrong_where():
+    """Of a Task: caught, tried again, or the end of the execution; each try is told from the others'."""
+    steps, ways = steps_of(
+        _happened(
+            "ExecutionStarted",
+            "TaskStateEntered A",
+            "TaskScheduled",
+            "TaskFailed !E.Passing",
+            "TaskSucceeded",
+            "TaskStateExited A",
+            "TaskStateEntered B",
+            "TaskScheduled",
+            "TaskTimedOut !E.Late",
+            "TaskStateExited B",
+            "TaskStateEntered C",
+            "TaskFailed !E.Final",
+            "ExecutionFailed !E.Final",
+        ),
+        "FAILED",
+    )
+    assert [(one.name, one.mark, one.errors) for one in steps] == [
+        ("A", "retried", ["E.Passing"]),
+        ("B", "caught", ["E.Late"]),
+        ("C", "failed", ["E.Final"]),
+    ]
+    assert ways == {("A", "B"), ("B", "C")}
+    assert [one.seconds for one in steps] == [4, 3, 0]
+
+
+def test_iterations_side_by_side_are_told_apart():
+    """Events of two iterations come mixed; each belongs to the one that its chain leads to, as does leaving the Map."""
+    steps, ways = steps_of(
+        _happened(
+            "MapStateEntered M",
+            "MapStateStarted",
+            "MapIterationStarted@2",
+            "MapIterationStarted@2",
+            "TaskStateEntered@3 T",
+            "TaskStateEntered@4 T",
+            "TaskFailed@5 !E.One",
+            "TaskSucceeded@6",
+            "TaskStateExited@7 T",
+            "TaskStateExited@8 T",
+            "PassStateEntered@9 P",
+            "PassStateExited P",
+            "MapIterationSucceeded",
+            "MapStateSucceeded",
+            "MapStateExited M",
+            "PassStateEntered Z",
+        ),
+        "RUNNING",
+    )
+    assert [(one.name, one.visits, one.mark, one.caught) for one in steps] == [
+        ("M", 1, "passed", 0),
+        ("T", 2, "caught", 1),
+        ("P", 1, "passed", 0),
+        ("Z", 1, "running", 0),
+    ]
+    assert ways == {("T", "P"), ("M", "Z")}
+
+
+def test_an_error_that_ended_an_iteration_is_caught_by_the_map_around_it():
+    """The state is never left, its Map is; what comes then is no part of it."""
+    steps, ways = steps_of(
+        _happened(
+            "MapStateEntered M",
+            "MapStateStarted",
+            "MapIterationStarted",
+            "TaskStateEntered T",
+            "TaskFailed !E.One",
+            "MapIterationFailed",
+            "MapStateFailed !E.One",
+            "MapStateExited M",
+            "PassStateEntered Z",
+            "PassStateExited Z",
+        ),
+        "SUCCEEDED",
+    )
+    assert [(one.name, one.mark, one.seconds) for one in steps] == [
+        ("M", "passed", 7),
+        ("T", "caught", 0),
+        ("Z", "passed", 1),
+    ]
+    assert ways == {("M", "Z")}
+
+
+def test_an_execution_is_shown_from_its_history(browser):
+    """Status, duration, states in words and as a graph; nothing that it carried."""
+    _fill(browser)
+    names = [("Validate Events", "Task"), ("Held At Gate?", "Choice")]
+    browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
+    number = 1
+    for name, kind in names:
+        for what in ("Entered", "Exited"):
+            number += 1
+            details = {f"state{what}EventDetails": {"name": name, "input": "SECRET", "output": "SECRET"}}
+            event = {"id": number, "previousEventId": number - 1, "type": f"{kind}State{what}", "timestamp": NOW}
+            browser.machines.events.append(event | details)
+
+    (link,) = _links(browser.text("/executions"), "/execution?")
+    page = html.unescape(browser.text(link))
+
+    assert browser.machines.looked_at == [EXECUTION]
+    assert page.count('class="state passed"') == 2
+    assert page.count('class="edge gone"') == 1
+    assert "SECRET" not in page
+    assert "2.0 s" in page
+
+
+def _logged(number: int, kind: str, seconds: float, previous: int | None = None, **details: Any) -> dict[str, Any]:
+    at = NOW + timedelta(seconds=seconds)
+    return {
+        "id": str(number),
+        "type": kind,
+        "details": details,
+        "previous_event_id": str(number - 1 if previous is None else previous),
+        "event_timestamp": str(int(at.timestamp() * 1000)),
+        "execution_arn": EXPRESS,
+        "redrive_count": "0",
+    }
+
+
+LOG = [
+    _logged(1, "ExecutionStarted", 0, roleArn="arn:role"),
+    _logged(2, "TaskStateEntered", 0, 0, name="Validate Events"),
+    _logged(3, "TaskScheduled", 0.1, resource="invoke"),
+    _logged(4, "TaskFailed", 0.5, error="Lambda.Unknown"),
+    _logged(5, "ExecutionFailed", 1.5, error="Lambda.Unknown"),
+]
+
+
+def _of_aws(browser: Browser, logs: LogsFake) -> Runs:
+    browser.world.services["logs"] = logs
+    browser.machines.executions = _refused("StateMachineTypeNotSupported", "ListExecutions")
+    browser.machines.answers = [_refused("InvalidArn", "DescribeExecution")] * 3
+    return Runs(Stack("mark-event-queue", browser.world), lambda: NOW, lambda _: None)
+
+
+def test_express_executions_are_found_in_the_log(browser):
+    """AWS lists none: those of the last three hours come from the log group that the machine names."""
+    logs = LogsFake(LOG)
+    (run,) = _of_aws(browser, logs).recent("delivery")
+    assert (run.arn, run.status, run.seconds, run.name) == (EXPRESS, "FAILED", 1.5, "one:4d0e9b59")
+    (query,) = logs.queries
+    assert query["logGroupName"] == "/aws/vendedlogs/states/deliver"
+    assert query["endTime"] - query["startTime"] == 3 * 3600 + 1
+    assert "filter type like /^Execution/" in query["queryString"]
+
+
+def test_the_path_of_an_express_execution_comes_from_the_log(browser):
+    """Around the time that the list names; the arn is the only thing that gets into the query."""
+    logs = LogsFake(LOG[::-1])
+    path = _of_aws(browser, logs).path(EXPRESS, NOW)
+    assert [(one.name, one.mark, one.errors) for one in path.steps] == [
+        ("Validate Events", "failed", ["Lambda.Unknown"])
+    ]
+    assert (path.run.status, path.error, path.whole) == ("FAILED", "Lambda.Unknown", True)
+    assert f'filter execution_arn = "{EXPRESS}"' in logs.queries[0]["queryString"]
+    assert logs.queries[0]["startTime"] == int((NOW - timedelta(minutes=15)).timestamp())
+
+
+@pytest.mark.parametrize(("entries_", "status"), [([], "Complete"), (LOG, "Failed")])
+def test_a_log_that_says_nothing_is_told(browser, entries_, status):
+    """What succeeds is in the log at one level only; a query may fail."""
+    with pytest.raises(OperatorError, match=r"ExecutionLogLevel=ALL|the query is Failed"):
+        _of_aws(browser, LogsFake(entries_, status=status)).path(EXPRESS)
+
+
+def test_a_page_of_an_express_execution_is_drawn_from_the_log(browser):
+    """The list leads to it, with the time around which it is looked for."""
+    logs = LogsFake(LOG)
+    _of_aws(browser, logs)
+    browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
+    (link,) = _links(browser.text("/executions"), "/execution?")
+    page = browser.text(urljoin(HERE, link))
+    assert 'class="state failed"' in page
+    assert "Lambda.Unknown" in page
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The graph
+# ----------------------------------------------------------------------------------------------------------------------
+def _drawings(drawing: Drawing) -> list[Drawing]:
+    return [drawing, *(one for node in drawing.nodes.values() for inner in node.inner for one in _drawings(inner))]
+
+
+@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
+def test_no_state_is_drawn_over_another(path):
+    """Every state is there, beside or below the others, within its drawing; edges bend only where they have room."""
+    definition = json.loads(path.read_text("utf-8"))
+    drawn = _drawings(lay_out(definition))
+    assert sum(len(one.nodes) for one in drawn) == path.read_text("utf-8").count('"Type": ')
+    for drawing in drawn:
+        bends = [node for route, _, _ in drawing.edges for node in route[1:-1]]
+        for a, b in combinations([*drawing.nodes.values(), *bends], 2):
+            apart = a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + a.height <= b.y or b.y + b.height <= a.y
+            assert apart, (a.name, b.name)
+        for bend in bends:
+            beside = [node for node in drawing.nodes.values() if node.row == bend.row]
+            assert all(bend.y <= one.y and one.y + one.height <= bend.y + bend.height for one in beside)
+        for node in drawing.nodes.values():
+            assert -0.01 <= node.x <= node.x + node.width <= drawing.width + 0.01
+            assert -0.01 <= node.y <= node.y + node.height <= drawing.height + 0.01
+
+
+def test_a_graph_marks_the_path_and_escapes_what_it_draws():
+    """Visits are counted, failures have a sign beside their colour, edges that were gone are told from others."""
+    states = {
+        "<A>": {"Type": "Choice", "Choices": [{"Next": "B"}], "Default": "C"},
+        "B": {"Type": "Task", "Catch": [{"Next": "C"}], "Next": "<A>"},
+        "C": {"Type": "Fail"},
+    }
+
+    def step(name: str, visits: int, **more: Any) -> Step:
+        given: dict[str, Any] = {
+            "failed": False,
+            "caught": 0,
+            "tried_again": 0,
+            "under_way": False,
+            "errors": [],
+        } | more
+        return Step(name, visits, datetime.now(UTC), 0.0, **given)
+
+    steps = [step("<A>", 2), step("B", 2, caught=1), step("C", 1, failed=True)]
+    drawn = svg({"StartAt": "<A>", "States": states}, steps, {("<A>", "B"), ("B", "C")})
+
+    assert re.findall(r"<text[^>]*>(.*?)</text>", drawn) == ["&lt;A&gt; ×2", "! B ×2", "✕ C"]
+    assert sorted(re.findall(r'<path class="(edge[^"]*)"', drawn)) == [
+        "edge",
+        "edge back",
+        "edge catch gone",
+        "edge gone",
+    ]
+    assert re.findall(r'<g class="([^"]*)"', drawn) == ["state passed", "state caught", "state failed"]
