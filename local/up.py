@@ -4,12 +4,14 @@ import signal
 import sys
 import time
 from shlex import quote
+from threading import Thread
 from typing import NoReturn
 
 from local.engine import EngineError
 from local.environment import for_shells
 from local.session import Session, deployed
 from local.stack import ROOT, DeploymentError
+from meq.console.serving import listening
 
 
 def main() -> None:
@@ -17,8 +19,12 @@ def main() -> None:
     for sign in (signal.SIGINT, signal.SIGTERM):  # also where a shell has its background jobs ignore Ctrl-C
         signal.signal(sign, _interrupt)
     try:
-        with deployed("Insurer", progress=True, module="local.picture.engine_process") as session:
-            print(_instructions(session), flush=True)
+        with (
+            deployed("Insurer", progress=True, module="local.picture.engine_process") as session,
+            listening(session.operated, options=[]) as console,
+        ):
+            Thread(target=console.server.serve_forever, daemon=True).start()
+            print(_instructions(session, console.address), flush=True)
             while True:
                 time.sleep(3600)
     except KeyboardInterrupt:
@@ -31,7 +37,7 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _instructions(session: Session) -> str:
+def _instructions(session: Session, console: str) -> str:
     home = session.engine.log.parent
     item, script = home / "event.json", home / "env.sh"
     item.write_text(_ITEM)
@@ -61,9 +67,9 @@ See what is held, for whom, and redrive it once the cause is mended (meq --help 
   meq held
   meq redrive Insurer
 
-Look at it all on a page, and redrive from there; the command prints the address:
+Look at it all on a page, and redrive from there; `meq console` serves the same for any stack:
 
-  meq console
+  {console}
 
 Subscribe another client, which gets its events within a minute:
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
 
 import pytest
 
@@ -98,6 +99,10 @@ def test_up_serves_a_shell_until_it_is_told_to_stop(office: tuple[Path, dict[str
     told = "".join(lines)
     (entry,) = re.findall(r"^  (\. .+env\.sh.*)$", told, re.MULTILINE)
     (put,) = re.findall(r"^  (aws dynamodb put-item .+)$", told, re.MULTILINE)
+    (console,) = re.findall(r"^  (http://127\.0\.0\.1:[0-9]+/\?token=.+)$", told, re.MULTILINE)
+    browser = build_opener(HTTPCookieProcessor(), ProxyHandler({}))
+    with browser.open(console, timeout=30) as page:
+        assert "Overview" in page.read().decode()
     shell = ["sh", "-euc", f"{entry}\n{put}\n aws dynamodb scan --table-name RegistrationNumberEvent --select COUNT"]
     scanned = subprocess.run(shell, env=environment, capture_output=True, text=True, check=False)
     command.send_signal(signal.SIGINT)
