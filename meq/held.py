@@ -81,19 +81,12 @@ class HeldEvents:
             which = f"The event {safe(event_id)}" if event_id else "No event"
             told = "is not held of" if event_id else "is left of"
             raise NothingHeldError(f"{which} {told} the mark {quoted(mark)} {whose(recipient)}.")
-        return HeldEvent(
-            recipient=recipient,
-            mark=sequence.mark,
-            event_id=item["eventId"],
-            sequence_number=item["sequenceNumber"],
-            held_at=item.get("heldAt"),
-            late="late" in item,
-            violations=violations_of(item),
-            unfit=item.get("unfit"),
-            reason=sequence.reason,
-            error=sequence.error,
-            body=item.get("body"),
-        )
+        return _event(sequence, item)
+
+    def events(self, sequence: Held) -> Iterator[HeldEvent]:
+        """Yield the events of a held sequence, in order, without their bodies."""
+        key = sequence_key(sequence.recipient, to_group_id(sequence.mark))
+        return (_event(sequence, item) for item in self._table.query(key, ProjectionExpression=_WITHOUT_BODY))
 
     def found(self, recipient: str, mark: str, event_id: str) -> HeldEvent | None:
         """Return an event that is held of a mark, if it is."""
@@ -146,4 +139,20 @@ def _held(recipient: str, sequence: Item) -> Held:
         first_event_id=sequence.get("firstEventId") or None,
         violations=violations_of(sequence),
         error=sequence["error"],
+    )
+
+
+def _event(sequence: Held, item: Item) -> HeldEvent:
+    return HeldEvent(
+        recipient=sequence.recipient,
+        mark=sequence.mark,
+        event_id=item["eventId"],
+        sequence_number=item["sequenceNumber"],
+        held_at=item.get("heldAt"),
+        late="late" in item,
+        violations=violations_of(item),
+        unfit=item.get("unfit"),
+        reason=sequence.reason,
+        error=sequence.error,
+        body=item.get("body"),
     )

@@ -4,13 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from mark_event_queue.adapters.clients import registrations as parameters
-from mark_event_queue.adapters.held_writes import sequence_key
-from mark_event_queue.domain.events import to_group_id
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.history import Progress
 from meq.clients import Registration, registrations, with_histories
@@ -18,7 +15,7 @@ from meq.errors import KNOWN, NothingHeldError, explain
 from meq.held import Held, HeldEvent, HeldEvents
 from meq.replay import undelivered
 from meq.stack import Stack
-from meq.table import Item, Table, violations_of
+from meq.table import Item
 
 PAGE = 50
 """How many rows a page of a list has."""
@@ -163,11 +160,7 @@ def sequence(stack: Stack, recipient: str, mark: str, number: int) -> tuple[Held
     head = next(table.all(recipient, mark), None)
     if not head:
         raise NothingHeldError(table.nothing(recipient, mark))
-    items = Table(stack).query(
-        sequence_key(recipient, to_group_id(mark)),
-        ProjectionExpression="eventId, sequenceNumber, heldAt, violations, unfit, late",
-    )
-    return head, _page(map(partial(_event, head), items), number)
+    return head, _page(table.events(head), number)
 
 
 def discards(stack: Stack, recipient: str | None, number: int) -> tuple[list[str], Page[tuple[str, Item]]]:
@@ -183,22 +176,6 @@ def discards(stack: Stack, recipient: str | None, number: int) -> tuple[list[str
 def _page(rows: Iterator[_T], number: int) -> Page[_T]:
     found = list(islice(rows, (number - 1) * PAGE, number * PAGE + 1))
     return Page(found[:PAGE], number, len(found) > PAGE)
-
-
-def _event(head: Held, item: Item) -> HeldEvent:
-    return HeldEvent(
-        recipient=head.recipient,
-        mark=head.mark,
-        event_id=item["eventId"],
-        sequence_number=item["sequenceNumber"],
-        held_at=item.get("heldAt"),
-        late="late" in item,
-        violations=violations_of(item),
-        unfit=item.get("unfit"),
-        reason=head.reason,
-        error=head.error,
-        body=None,
-    )
 
 
 def _state(one: Registration, depth: Depth, held: int) -> State:

@@ -26,7 +26,9 @@ _FIRST_MAJOR = 1
 def told_by(judgement: Judgement) -> dict[str, str]:
     """Return the message attributes of a valid event, or of a notice."""
     label = {SCHEMA: f"{judgement.name}/{judgement.versions[0]}"}
-    return label | ({VERSIONS: " ".join(judgement.versions)} if len(judgement.versions) > 1 else {})
+    if len(judgement.versions) > 1:
+        label[VERSIONS] = " ".join(judgement.versions)
+    return label
 
 
 def as_pinned(entry: Entry, major: int) -> Entry | None:
@@ -53,9 +55,9 @@ def settled_by(entries: Iterable[Entry]) -> list[str]:
     return [pin_of(majors.pop())] if len(majors) == 1 else []
 
 
-def pins_in(recipients: Iterable[str]) -> list[str]:
-    """Return the pins among those who are told beside a batch."""
-    return [one for one in recipients if one.startswith(_PIN)]
+def pins_in(told_beside: Iterable[str]) -> list[str]:
+    """Return the pins among what is told beside a batch: names of recipients, of histories, and of what is pinned."""
+    return [one for one in told_beside if one.startswith(_PIN)]
 
 
 def pin_of(major: int) -> str:

@@ -10,7 +10,7 @@ from mark_event_queue.domain.contract import Contracts, Judgement, Violation
 from mark_event_queue.domain.forgetting import NOTICE
 from mark_event_queue.domain.held import violations_of
 from mark_event_queue.domain.rounds import Entry, entry_of, plan
-from mark_event_queue.domain.versions import settled_by, told_by
+from mark_event_queue.domain.versions import pins_in, settled_by, told_by
 
 _TOLD = 10
 
@@ -29,7 +29,7 @@ def validate(
     the notices. Of whom anything is held goes on as it came, and with it the pin that all of the plan satisfies.
     """
     forgotten = batch.get("forgotten", [])
-    going = [entry_of(one | told_by(contracts.judge_notice(NOTICE))) for one in forgotten if one["tells"]]
+    going = [_notice(one, contracts) for one in forgotten if one["tells"]]
     withheld: list[tuple[Mapping[str, str], Sequence[Violation]]] = []
     stuck: set[str] = set()
     for event in batch["events"]:
@@ -66,10 +66,14 @@ def summary(withheld: Sequence[Entry]) -> list[dict[str, Any]]:
     return [{"events": len(withheld), "violations": dict(violations), "first_event_ids": ids}]
 
 
+def _notice(forgotten: Mapping[str, Any], contracts: Contracts) -> Entry:
+    return entry_of({**forgotten, **told_by(contracts.judge_notice(NOTICE))})
+
+
 def _settled(going: Sequence[Entry], clients: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the pin, if a client has one, with which all that goes on is what that client may get."""
-    pinned = {one["selects"] for one in clients}
-    return [pin for pin in settled_by(going) if pin in pinned]
+    pinned = pins_in(one["selects"] for one in clients)
+    return [pin for pin in settled_by(going) if pin in pinned] if pinned else []
 
 
 def _judge(event: Mapping[str, str], contracts: Contracts) -> Judgement:
