@@ -11,7 +11,7 @@ from meq.table import Table, Violation, violations_of
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a client's history is: pending, running, stopped or done; what has been sent of it."""
+    """How far a client's history is: pending, running, stopped, failed or done; what has been sent of it."""
 
     progress: str
     segments: int

@@ -54,12 +54,12 @@ class Brought:
     errors: list[str]
     execution_arn: str
     stopped: bool = False
-    """Whether it was asked to stop, and has been."""
+    """Whether it has been stopped: as was asked, or, and then there is an error, by somebody else."""
 
     @property
     def done(self) -> bool:
         """Whether it did all that was asked."""
-        return self.status == SUCCEEDED
+        return self.status == SUCCEEDED and not self.errors
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,10 @@ def wait(
         told = json.loads(described["output"])
         return WouldBring(told["client"], told["events"], told["bytes"], told["readUnits"], told["secondsAtLeast"])
     failed = described["status"] != SUCCEEDED
+    by_others = not failed and json.loads(described["output"]).get("outcome") == "stopped"
+    errors = [problem_of(described)] if failed else ["it was stopped meanwhile"] if by_others else []
+    stopped = not failed and (asked.stop or by_others)
     far = histories.progress(asked.client)
-    errors, stopped = ([problem_of(described)], False) if failed else ([], asked.stop)
     return Brought(asked.client, asked.mark, described["status"], far, errors, execution_arn, stopped)
 
 

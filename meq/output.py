@@ -185,10 +185,10 @@ def _(data: Brought) -> list[str]:
     of = f"the mark {quoted(data.mark)}" if data.mark else safe(data.client)
     if data.status == RUNNING:
         return [f"Not ended yet: {data.execution_arn}"]
-    if not data.done:
-        return [f"{data.status}: {safe('; '.join(data.errors))}", f"Go on: meq history {safe(data.client)}"]
     if data.stopped:
         return [f"The history of {of} is stopped; what comes is held. Go on: meq history {safe(data.client)}"]
+    if not data.done:
+        return [f"{data.status}: {safe('; '.join(data.errors))}", f"Go on: meq history {safe(data.client)}"]
     lines = [f"History of {of} is delivered, and what was held meanwhile."]
     if data.history and not data.mark:
         far = data.history

@@ -281,6 +281,10 @@ class HistoriesFake:
         """Return what is known of a client's history."""
         return self.states.get(client, HistoryState())
 
+    def attended(self, _client: str, _run: str) -> str:
+        """Say that no invocation was at a history."""
+        return ""
+
     def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
         """Return the event ids among the entries that the test remembers."""
         return self.remembered & {entry["MessageDeduplicationId"] for entry in entries}

@@ -345,13 +345,13 @@ _HISTORIES = {
         given=_ASKED,
     ),
     "RefusedThenBrought": Case([*_BEGUN, *_READ, "Wait For Queue", *_READ, *_UP_TO_DATE], given=_ASKED),
-    "RefusedForGood": Case([*_BEGUN, *_READ, "History Stopped"], error="HistoryStopped", given=_ASKED),
-    "StoppedMeanwhile": Case([*_BEGUN, *_READ, "History Stopped"], error="HistoryStopped", given=_ASKED),
+    "RefusedForGood": Case([*_BEGUN, *_READ, "History Failed"], error="HistoryFailed", given=_ASKED),
+    "StoppedMeanwhile": Case([*_BEGUN, *_READ, "History Stopped"], given=_ASKED),
     "GoesOn": Case([*_BEGUN, *_READ, *_UP_TO_DATE], given=_ASKED),
     "SegmentDown": Case(
-        [*_BEGUN, "Read Segments", "Read Segment", "Segment Failed", *_READ[4:], "History Stopped"],
+        [*_BEGUN, "Read Segments", "Read Segment", "Segment Failed", *_READ[4:], "History Failed"],
         {"Read Segment": 5},
-        error="HistoryStopped",
+        error="HistoryFailed",
         given=_ASKED,
     ),
     "HeldInPart": Case([*_BEGUN, *_READ, *_UP_TO_DATE], given=_ASKED),
@@ -377,7 +377,7 @@ _HISTORIES = {
         [*_CLOSED, *_BRING, *_BRING, "Wait For Mark", *_BRING, *_UP_TO_DATE], given=_ASKED | {"mark": "AFC F7"}
     ),
     "OneMarkRefused": Case(
-        [*_CLOSED, *_BRING, "History Stopped"], error="HistoryStopped", given=_ASKED | {"mark": "AFC F7"}
+        [*_CLOSED, *_BRING, "History Failed"], error="HistoryFailed", given=_ASKED | {"mark": "AFC F7"}
     ),
     "BadRequest": Case(
         ["Check Request"], {"Check Request": 1}, error="HistoryRequestError", given=_ASKED | {"speed": 7}

@@ -16,7 +16,6 @@ MAIN, CLIENT = "template.yaml", "client.yaml"
 FUNCTIONS = ROOT / "functions"
 ALARMS = of_type(source(MAIN), "AWS::CloudWatch::Alarm")
 GUARDS = {"NewVersionFailsAlarm", "NewVersionRejectsAlarm"}
-PROGRESS = {"ReleaseGoesOnAlarm", "RedriveGoesOnAlarm", "HistoryGoesOnAlarm"}
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
@@ -76,7 +75,7 @@ def test_an_alarm_says_which_command_helps(name: str, alarm: str):
     """Whoever it wakes finds a command in its text, which exists, with these options."""
     description = of_type(source(name), "AWS::CloudWatch::Alarm")[alarm]["AlarmDescription"]
     assert len(description) <= 1024
-    assert _commands(description) or alarm in PROGRESS | {"NewVersionFailsAlarm"}
+    assert _commands(description) or alarm == "NewVersionFailsAlarm"
     assert _unknown(description) == []
 
 
@@ -94,16 +93,12 @@ def _unknown(text: str) -> list[str]:
 
 
 def test_one_alarm_stands_for_all_that_ask_for_somebody(template: Template):
-    """It is on while any of them is; about what is held only while nobody is at it. Its topic hears of the end, too."""
+    """It is on while any of them is. Its topic hears of the end, too."""
     (attention,) = of_type(template, "AWS::CloudWatch::CompositeAlarm").values()
     rule = " ".join(attention["AlarmRule"]["Fn::Sub"].split())
-    named = set(re.findall(r'ALARM\("\$\{(\w+)}"\)', rule))
-    assert named == ALARMS.keys() - GUARDS
-    at_gate = '(ALARM("${QuarantineAlarm}") AND NOT ALARM("${ReleaseGoesOnAlarm}"))'
-    at_it = '(ALARM("${RedriveGoesOnAlarm}") OR ALARM("${HistoryGoesOnAlarm}"))'
-    for_clients = f'(ALARM("${{ParkedEventsAlarm}}") AND NOT {at_it})'
-    assert rule.startswith(f"{at_gate} OR {for_clients} OR ")
-    assert " AND " not in rule.removeprefix(f"{at_gate} OR {for_clients}")
+    named = [re.fullmatch(r'ALARM\("\$\{(\w+)}"\)', part) for part in rule.split(" OR ")]
+    assert {one[1] for one in named if one} == ALARMS.keys() - GUARDS
+    assert all(named)
     topic = {"Fn::If": ["HasTopic", [{"Ref": "AlarmTopicArn"}], _NO_VALUE]}
     assert attention["AlarmActions"] == attention["OKActions"] == topic
     assert template["Parameters"]["AlarmTopicArn"]["Default"] == ""
@@ -111,9 +106,10 @@ def test_one_alarm_stands_for_all_that_ask_for_somebody(template: Template):
 
 
 @pytest.mark.parametrize(
-    ("alarm", "metric"), [("QuarantineAlarm", "OldestQuarantinedAge"), ("ParkedEventsAlarm", "OldestParkedAge")]
+    ("alarm", "metric"),
+    [("QuarantineAlarm", "QuarantinedWithoutProgress"), ("ParkedEventsAlarm", "ParkedWithoutProgress")],
 )
-def test_what_is_held_is_an_alarm_by_its_age(alarm: str, metric: str):
+def test_what_is_held_is_an_alarm_when_nobody_has_been_at_it_for_a_while(alarm: str, metric: str):
     """A quarter of an hour, which a redrive that somebody has begun at once may take; not the first event."""
     assert (ALARMS[alarm]["MetricName"], ALARMS[alarm]["Threshold"]) == (metric, 15 * 60)
 
@@ -193,7 +189,7 @@ def test_the_dashboard_says_what_to_do_by_commands_that_exist():
 def test_the_dashboard_shows_every_alarm_that_asks_for_somebody():
     """And the one that stands for all of them."""
     (shown,) = [widget["properties"]["alarms"] for widget in _widgets() if widget["type"] == "alarm"]
-    expected = ALARMS.keys() - GUARDS - PROGRESS | {"AttentionAlarm"}
+    expected = ALARMS.keys() - GUARDS | {"AttentionAlarm"}
     assert sorted(shown) == sorted(f"${{{alarm}.Arn}}" for alarm in expected)
 
 
@@ -216,6 +212,6 @@ def test_a_new_client_is_on_the_dashboard_by_itself():
     assert queues | clients == by_client.keys()
     assert queues >= {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"}
     assert all(by_client[metric].count(" MarkFanOut'") == 1 for metric in queues)
-    assert clients >= {"ParkedEvents", "OldestParkedAge", "EventsFiltered", "EventsRedriven"}
+    assert clients >= {"ParkedEvents", "OldestParkedAge", "ParkedWithoutProgress", "EventsFiltered", "EventsRedriven"}
     counted = "".join(path.read_text("utf-8") for path in (FUNCTIONS / "mark_event_queue").glob("*/handler.py"))
     assert [metric for metric in clients if f'"{metric}"' not in counted] == []

@@ -30,7 +30,7 @@ from mark_event_queue.domain.budget import LONGEST_QUEUE_URL
 from mark_event_queue.domain.clients import Admission, Registration, Subscription, admit
 from mark_event_queue.domain.events import Event
 from mark_event_queue.domain.held import GATE, PARKED
-from mark_event_queue.domain.history import HistoryState
+from mark_event_queue.domain.history import HistoryState, Progress
 from mark_event_queue.domain.rejected import RejectedEvents
 from mark_event_queue.domain.rounds import Entry, Plan
 from mark_event_queue.forgetting.forgetting import forget_marks
@@ -347,7 +347,7 @@ _LETTING_GO = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
             _LOOKING | _LETTING_GO | {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
         ),  # it records discards
         ("ReleaseFunction", _LOOKING | _LETTING_GO),
-        ("SurveyFunction", {"dynamodb:Query"}),
+        ("SurveyFunction", {"dynamodb:GetItem", "dynamodb:Query"}),
     ],
 )
 def test_functions_do_with_the_table_what_they_are_for_and_no_more(
@@ -446,6 +446,15 @@ def _select(plan: Plan, table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> N
     histories.settle("client", HistoryState(subscription.history, "run"))
 
 
+def _survey(table: HeldEventsTable, dynamodb: DynamoDBInMemory) -> None:
+    """Survey what is held for a client whose history is under way."""
+    late_joiner = Subscription("client", "q", NOW, since="beginning")
+    under_way = {"history": late_joiner.history, "run": "run", "progress": Progress.RUNNING}
+    texts = {"pk": "HISTORY", "sk": "client"} | under_way
+    dynamodb.put("HISTORY", "client", {name: {"S": text} for name, text in texts.items()})
+    survey(table, HistoriesTable("held", dynamodb), {"client": late_joiner}, NOW)
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -478,7 +487,7 @@ def test_what_a_function_calls_is_what_its_role_allows(template: Template, funct
         "ParkFunction": lambda: park({"client": "client", "plan": plan, "sent": sent}, table),
         "RedriveFunction": lambda: _redrive(table),
         "ReleaseFunction": lambda: release_lane({"groupIds": ["A"]}, table, _NothingStays(), True, lambda: True),
-        "SurveyFunction": lambda: survey(table, NOW),
+        "SurveyFunction": lambda: _survey(table, dynamodb),
     }
     work[function]()
     allowed = {action for statement in granted(template, f"{function}Role") for action in statement.actions}

@@ -406,7 +406,8 @@ def test_the_survey_measures_the_gate_and_the_clients(parked_events, monkeypatch
     assert _metric(output, "QuarantinedEvents") == [[3.0]]
     assert _counts(output, "ParkedEvents") == {(): [1], ("archive",): [1]}
     assert _metric(output, "UndeliveredObjects") == [[0.0]]
-    assert {"OldestQuarantinedAge", "OldestParkedAge"} <= {name for line in _lines(output) for name in line}
+    ages = {"OldestQuarantinedAge", "QuarantinedWithoutProgress", "OldestParkedAge", "ParkedWithoutProgress"}
+    assert ages <= {name for line in _lines(output) for name in line}
 
 
 def _register(**said: Any) -> None:

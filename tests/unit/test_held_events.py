@@ -20,7 +20,7 @@ from mark_event_queue.adapters import held_writes
 from mark_event_queue.adapters.held_events import RECIPIENTS, HeldEventsTable
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
 from mark_event_queue.domain.events import HASHED, to_group_id
-from mark_event_queue.domain.held import GATE, Recipient
+from mark_event_queue.domain.held import GATE, OTHER_MAJOR, PARKED, PINNED, Recipient
 from mark_event_queue.domain.rounds import Entry
 from tests.builders import entries, numbers, sequence_number
 from tests.dynamodb_in_memory import DynamoDBInMemory
@@ -444,6 +444,25 @@ def test_the_oldest_sequence_tells_since_when(table, monkeypatch):
     assert table.oldest("billing") == ""
 
 
+def test_what_waits_for_a_pin_has_an_age_apart(table, monkeypatch):
+    """As long as it does: a redrive that finds another reason, or that one, notes it."""
+    held = {mark: _of(mark, 1) for mark in ("A", "B", "C")}
+    for hour, (mark, reason) in enumerate([("A", PINNED), ("B", PINNED), ("C", PARKED)]):
+        monkeypatch.setattr(held_writes, "now", lambda hour=hour: f"2026-03-01T0{hour}:00:00Z")
+        table.hold("archive", [held[mark]], reason, "")
+    table.hold("archive", [_of("A", 1, first=2)], PARKED, "Fault")
+
+    def ages() -> tuple[str, str]:
+        return table.oldest("archive")[11:13], table.oldest("archive", pinned=True)[11:13]
+
+    assert ages() == ("02", "00")
+    table.note("archive", held["A"][0], "AccessDenied")
+    assert ages() == ("00", "01")
+    table.note("archive", held["A"][0], OTHER_MAJOR)
+    table.note("archive", held["C"][0], OTHER_MAJOR)
+    assert ages() == ("", "00")
+
+
 def test_recipients_of_many_pages_are_all_found():
     """What one page of a query does not take is read too."""
     dynamodb = DynamoDBInMemory()
@@ -558,13 +577,15 @@ def test_what_is_gone_is_not_discarded(table, items):
 
 
 def test_a_recipients_events_are_counted_out(table):
-    """About how many there are is told beside; a recipient of whom nothing is held does not come back by it."""
+    """About how many there are is told beside, and when some left; of whom nothing is held does not come back by it."""
     _hold(table, _of("A", 3))
 
     table.count_out("archive", 2)
     table.count_out("billing", 2)
 
-    assert table.recipients() == [Recipient("archive", 1)]
+    (recipient,) = table.recipients()
+    assert recipient == Recipient("archive", 1, recipient.progress)
+    assert datetime.now(UTC) - datetime.fromisoformat(recipient.progress) < timedelta(minutes=1)
 
 
 def test_why_a_sequence_stays_held_is_noted(table, items):

@@ -23,7 +23,7 @@ from mark_event_queue.domain.filters import Filter
 from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, OTHER_MAJOR, PARKED, PAUSED, PINNED, QUARANTINED
 from mark_event_queue.domain.history import HistoryState, Progress
 from mark_event_queue.domain.rounds import Entry, entries_of, entry_of, number_of, plan, sequences_of
-from mark_event_queue.history.bringing import STOPPED, Sender, bring_mark, read_segment
+from mark_event_queue.history.bringing import CLIENT_PAUSED, STOPPED, Sender, bring_mark, read_segment
 from mark_event_queue.history.course import begin, conclude, describe
 from mark_event_queue.history.due import PATIENCE, Moment, check
 from mark_event_queue.history.pace import Pace
@@ -441,7 +441,7 @@ def test_a_read_that_another_has_taken_the_place_of_notes_nothing():
 
 
 def test_patience_with_a_queue_ends():
-    """After so many times the history counts as stopped; started again it goes on with the same run."""
+    """After so many times the history counts as failed; started again it goes on with the same run."""
     world = World()
     world.start()
     refused = [{"done": False, "stopped": "AccessDenied"}]
@@ -450,7 +450,19 @@ def test_patience_with_a_queue_ends():
     at_last = conclude({"request": world.request | {"patience": 1}, "segments": refused}, world.stores)
 
     assert (once["outcome"], once["request"]["patience"]) == ("refused", PATIENCE - 1)
-    assert (at_last["outcome"], world.histories.state(NAME).progress) == ("stopped", Progress.STOPPED)
+    assert (at_last["outcome"], world.histories.state(NAME).progress) == ("failed", Progress.FAILED)
+    assert world.check()["goesOn"]
+
+
+def test_a_history_whose_client_is_paused_for_long_is_stopped_and_has_not_failed():
+    """Somebody meant it: nobody is called."""
+    world = World()
+    world.start()
+    paused = {"request": world.request | {"patience": 1}, "segments": [{"done": False, "stopped": CLIENT_PAUSED}]}
+
+    outcome = conclude(paused, world.stores)["outcome"]
+
+    assert (outcome, world.histories.state(NAME).progress) == ("stopped", Progress.STOPPED)
     assert world.check()["goesOn"]
 
 

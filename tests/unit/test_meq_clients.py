@@ -159,15 +159,28 @@ def test_a_history_that_was_stopped_is_not_told_as_delivered(world):
     assert told == "The history of Police is stopped; what comes is held. Go on: meq history Police\n"
 
 
+def test_a_history_that_somebody_else_stops_is_not_told_as_delivered(world):
+    """Whoever waited for it did not get what was asked: exit code 1, and the same word on how to go on."""
+    _late_joiner(world, Progress.STOPPED)
+    world.machine.answers = [_succeeded({"outcome": "stopped"})] * 2
+
+    result = world.meq("history", "Police")
+    told = json.loads(world.meq("history", "Police", "--json").stdout)
+
+    assert result.exit_code == 1
+    assert result.stdout == "The history of Police is stopped; what comes is held. Go on: meq history Police\n"
+    assert (told["status"], told["stopped"], told["errors"]) == ("SUCCEEDED", True, ["it was stopped meanwhile"])
+
+
 def test_a_history_that_fails_says_why_and_how_to_go_on(world):
     """The error of the execution, exit code 1."""
-    _late_joiner(world, Progress.STOPPED)
-    world.machine.answers = [{"status": "FAILED", "error": "HistoryStopped", "cause": "The client's queue refused."}]
+    _late_joiner(world, Progress.FAILED)
+    world.machine.answers = [{"status": "FAILED", "error": "HistoryFailed", "cause": "The client's queue refused."}]
 
     result = world.meq("history", "Police")
 
     assert result.exit_code == 1
-    assert "HistoryStopped: The client's queue refused." in result.stdout
+    assert "HistoryFailed: The client's queue refused." in result.stdout
     assert "meq history Police" in result.stdout
 
 

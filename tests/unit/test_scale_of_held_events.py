@@ -30,8 +30,9 @@ from mark_event_queue.redrive.redrive import (
 )
 from mark_event_queue.redrive.request import parse
 from mark_event_queue.release.release import release_lane
-from mark_event_queue.survey.survey import survey
+from mark_event_queue.survey.survey import Survey, survey
 from tests.dynamodb_in_memory import DynamoDBInMemory
+from tests.fakes import HistoriesFake
 
 pytestmark = pytest.mark.slow  # a hundred thousand events, one by one
 
@@ -134,12 +135,14 @@ def test_the_list_is_read_page_by_page(many: CountedTable):
     assert all(sequence.events >= EVENTS_PER_MARK and sequence.since for sequence in seen)
 
 
-def test_the_survey_reads_two_items(few: CountedTable, many: CountedTable):
-    """Every five minutes: of whom anything is held and how much, and since when."""
-    found: list[Any] = []
-    calls = many.calls_of(lambda table: found.append(survey(table, datetime.now(UTC))))
+def test_the_survey_reads_three_items(few: CountedTable, many: CountedTable):
+    """Every five minutes: of whom anything is held and how much, and since when, what waits for a pin apart."""
 
-    assert calls == few.calls_of(lambda table: survey(table, datetime.now(UTC))) == {"query": 2}
+    def surveyed(table: HeldEventsTable) -> None:
+        found.append(survey(table, HistoriesFake(), {}, datetime.now(UTC)))
+
+    found: list[Survey] = []
+    assert many.calls_of(surveyed) == few.calls_of(surveyed) == {"query": 3}
     (held,) = found[0].clients
     assert held.events >= MARKS * EVENTS_PER_MARK
 

@@ -17,7 +17,8 @@ Whoever is about to start sequences leaves a token in `coming` of the recipient,
 A sequence's item also knows how many events it has and which is the first: events come and go in one
 transaction with it. A recipient's number of events is added up beside, in calls of its own, so that waiting
 events of many marks do not queue for one item; a crash in between leaves it off by a batch until nothing is held.
-The index `OldestFirst` has the sequences of each recipient by the time since when they are held.
+The index `OldestFirst` has the sequences of each recipient by the time since when they are held, those apart
+that wait for a pin of the client's: a client knows of them, and may leave them waiting for months.
 """
 
 import secrets
@@ -38,6 +39,7 @@ from mark_event_queue.adapters.held_writes import (
     events_value,
     first_values,
     key,
+    line_of,
     now,
     recipient_key,
     sequence_key,
@@ -45,7 +47,7 @@ from mark_event_queue.adapters.held_writes import (
 )
 from mark_event_queue.domain.errors import HeldEventsUnavailableError, SequenceClosedError
 from mark_event_queue.domain.events import to_group_id
-from mark_event_queue.domain.held import HISTORY, HeldSequence, Recipient
+from mark_event_queue.domain.held import HISTORY, OTHER_MAJOR, HeldSequence, Recipient
 from mark_event_queue.domain.rounds import Entry, entry_of, sequences_of
 
 RECIPIENTS = "RECIPIENTS"
@@ -126,7 +128,8 @@ class HeldEventsTable:
             TableName=self._table,
             Key=key(recipient_key(recipient), to_group_id(mark)),
             UpdateExpression=(
-                "SET version = if_not_exists(version, :start) + :one, recipient = :recipient, mark = :mark, "
+                "SET version = if_not_exists(version, :start) + :one, "
+                "recipient = if_not_exists(recipient, :recipient), mark = :mark, "
                 "since = if_not_exists(since, :now), reason = if_not_exists(reason, :reason), "
                 "#error = if_not_exists(#error, :error), closed = :yes ADD events :none"
             ),
@@ -173,13 +176,16 @@ class HeldEventsTable:
             HeldEventsUnavailableError: the table did not answer.
         """
         return [
-            Recipient(item["sk"], max(0, int(item.get("events", 0))))
+            Recipient(item["sk"], max(0, int(item.get("events", 0))), item.get("progressAt", ""))
             for item in self._all(RECIPIENTS)
             if not item["sk"].startswith(HISTORY_PREFIX)
         ]
 
-    def oldest(self, recipient: str) -> str:
+    def oldest(self, recipient: str, pinned: bool = False) -> str:
         """Return since when the oldest sequence of a recipient is held, nothing if none is; a second behind, at times.
+
+        `pinned`: of those whose first event is not valid in the major version that the client has pinned, else of
+        the others.
 
         Raises:
             HeldEventsUnavailableError: the table did not answer.
@@ -189,7 +195,7 @@ class HeldEventsTable:
             TableName=self._table,
             IndexName=OLDEST_FIRST,
             KeyConditionExpression="recipient = :recipient",
-            ExpressionAttributeValues={":recipient": {"S": recipient}},
+            ExpressionAttributeValues={":recipient": {"S": line_of(recipient, pinned)}},
             Limit=1,
         )
         return "".join([plain(item)["since"] for item in answer["Items"]])
@@ -253,12 +259,13 @@ class HeldEventsTable:
         self._writer.write(Discarding(self._table, recipient, by, reason), sequences_of(entries))
 
     def count_out(self, recipient: str, events: int) -> None:
-        """Note that a recipient has so many events fewer.
+        """Note that a recipient has so many events fewer, and when.
 
         Raises:
             HeldEventsUnavailableError: the table did not take it.
         """
-        self._amend(key(RECIPIENTS, recipient), "ADD events :taken", {":taken": {"N": str(-events)}})
+        values = {":taken": {"N": str(-events)}, ":now": {"S": now()}}
+        self._amend(key(RECIPIENTS, recipient), "SET progressAt = :now ADD events :taken", values)
 
     def end(self, recipient: str, group_id: str, version: int) -> bool:
         """End a sequence (for no group: the mention of the recipient) unless it has changed since that version.
@@ -292,8 +299,9 @@ class HeldEventsTable:
         """
         noted = self._amend(
             key(recipient_key(recipient), first["MessageGroupId"]),
-            f"SET #error = :error, {FIRST_IS}",
-            {":error": {"S": error}} | first_values(first),
+            f"SET #error = :error, recipient = :recipient, {FIRST_IS}",
+            {":error": {"S": error}, ":recipient": {"S": line_of(recipient, error == OTHER_MAJOR)}}
+            | first_values(first),
             **{"#error": "error"},
         )
         if noted and "Violations" in first:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mark_event_queue.adapters.aws import AwsError, name_of
 from mark_event_queue.domain.errors import HeldEventsUnavailableError
-from mark_event_queue.domain.held import mark_of, violations_of
+from mark_event_queue.domain.held import PINNED, mark_of, violations_of
 from mark_event_queue.domain.rounds import MAY_BE_TOLD, Entry, number_of, place_of, told
 
 # DynamoDB API Reference, TransactWriteItems: 100 actions and 4 MB, of which the events of one
@@ -97,6 +97,7 @@ class Holding(Change):
     def __init__(self, table: str, recipient: str, reason: str, error: str) -> None:
         super().__init__(table, recipient)
         self._why: Values = {":reason": {"S": reason}, ":error": {"S": error}}
+        self._pinned = reason == PINNED
 
     def head(self, part: Part) -> list[Action]:
         """Start or lengthen the sequence; other than ordinarily the entries come before what is the first by now."""
@@ -105,11 +106,16 @@ class Holding(Change):
             expression = f"SET {_ONE_VERSION_ON}, {FIRST_IS} ADD events :events"
             return self._head(part, expression, "firstNumber > :number", values)
         expression = (
-            f"SET {_ONE_VERSION_ON}, {_FIRST_IS_STILL}, recipient = :recipient, mark = :mark, "
+            f"SET {_ONE_VERSION_ON}, {_FIRST_IS_STILL}, "
+            "recipient = if_not_exists(recipient, :recipient), mark = :mark, "
             "since = if_not_exists(since, :now), reason = if_not_exists(reason, :reason), "
             "#error = if_not_exists(#error, :error) ADD events :events"
         )
-        known = {":recipient": {"S": self._recipient}, ":mark": {"S": mark_of(part.entries[0])}, ":now": {"S": now()}}
+        known = {
+            ":recipient": {"S": line_of(self._recipient, self._pinned)},
+            ":mark": {"S": mark_of(part.entries[0])},
+            ":now": {"S": now()},
+        }
         condition = "attribute_not_exists(firstNumber) OR firstNumber <= :number"
         return self._head(part, expression, condition, values | known | self._why, **{"#error": "error"})
 
@@ -265,6 +271,11 @@ def key(pk: str, sk: str) -> Values:
 def recipient_key(recipient: str) -> str:
     """Return the partition of a recipient's sequences."""
     return f"HELD#{recipient}"
+
+
+def line_of(recipient: str, pinned: bool) -> str:
+    """Return under what the index has a recipient's sequences: those that wait for its pin are in a line apart."""
+    return f"{recipient} {PINNED}" if pinned else recipient
 
 
 def sequence_key(recipient: str, group_id: str) -> str:

@@ -51,8 +51,10 @@ class HistoriesTable:
     def state(self, client: str) -> HistoryState:
         """Return what is known of a client's history."""
         item = self._get(HISTORY, client)
-        name, run, progress, ended = (item.get(name, "") for name in ("history", "run", "progress", "ended"))
-        return HistoryState(name, run, progress, ended, int(item.get("segments", 0)))
+        name, run, progress, ended, moved = (
+            item.get(name, "") for name in ("history", "run", "progress", "ended", "moved")
+        )
+        return HistoryState(name, run, progress, ended, int(item.get("segments", 0)), moved)
 
     def brought(self, client: str, entries: Sequence[Entry]) -> set[str]:
         """Return the event ids of those entries that history brought, as far as they are remembered."""
@@ -81,15 +83,14 @@ class HistoriesTable:
     # ------------------------------------------------------------------------------------------------------------------
     def begin(self, client: str, history: str, run: str, segments: int) -> None:
         """Begin a run of a client's history; from now on everything is held for the client."""
-        texts = {"history": history, "run": run, "progress": Progress.RUNNING, "began": now()}
+        texts = {"history": history, "run": run, "progress": Progress.RUNNING, "moved": now()}
         item = key(HISTORY, client) | {name: {"S": text} for name, text in texts.items()}
         self._call("put_item", TableName=self._table, Item=item | {"segments": {"N": str(segments)}})
         self._clear(client, history)
 
     def move(self, client: str, run: str, progress: Progress) -> None:
         """Note how far a run is, if it is still the client's."""
-        expression = "SET progress = :progress" + (", ended = :now" if progress == Progress.DONE else "")
-        values = {":progress": {"S": progress}, ":run": {"S": run}}
+        expression = "SET progress = :progress, moved = :now" + (", ended = :now" if progress == Progress.DONE else "")
         with suppress(ConditionNotMetError):
             self._call(
                 "update_item",
@@ -97,7 +98,7 @@ class HistoriesTable:
                 Key=key(HISTORY, client),
                 UpdateExpression=expression,
                 ConditionExpression="run = :run",
-                ExpressionAttributeValues=values | ({":now": {"S": now()}} if progress == Progress.DONE else {}),
+                ExpressionAttributeValues={":progress": {"S": progress}, ":run": {"S": run}, ":now": {"S": now()}},
             )
 
     def end(self, client: str, history: str) -> None:
@@ -113,6 +114,12 @@ class HistoriesTable:
     def segments(self, client: str, run: str) -> list[Segment]:
         """Return the segments of this run that have been begun."""
         return [_segment(item) for item in self._query(segments_key(client)) if item.get("run") == run]
+
+    def attended(self, client: str, run: str) -> str:
+        """Return when an invocation was last at a segment of this run, nothing if none has been."""
+        return max(
+            (item.get("at", "") for item in self._query(segments_key(client)) if item.get("run") == run), default=""
+        )
 
     def claim(self, client: str, run: str, number: int) -> tuple[Segment, str]:
         """Return how far a segment of this run is, and a name under which that is noted from now on, by nobody else.
@@ -216,6 +223,7 @@ def _item_of(client: str, run: str, number: int, segment: Segment, holder: str) 
     return key(segments_key(client), f"{number:06}") | {
         "run": {"S": run},
         "holder": {"S": holder},
+        "at": {"S": now()},
         "after": {"S": json.dumps(segment.after)},
         "inHand": {"S": json.dumps(segment.in_hand)},
         "done": {"S": "yes" if segment.done else ""},

@@ -41,10 +41,11 @@ class HeldSequence(NamedTuple):
 
 
 class Recipient(NamedTuple):
-    """A client, or the gate, of whom something is held, and about how many events."""
+    """A client, or the gate, of whom something is held, and about how many events; when (UTC) some last left."""
 
     name: str
     events: int
+    progress: str = ""
 
 
 class Sequences(Protocol):

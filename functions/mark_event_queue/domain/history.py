@@ -22,6 +22,9 @@ class Progress(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+    """By somebody, who may go on with it."""
+    FAILED = "failed"
+    """The queue has refused for too long, or a part could not be read."""
     DONE = "done"
 
 
@@ -37,6 +40,8 @@ class HistoryState(NamedTuple):
     """When it was done (UTC)."""
     segments: int = 0
     """In how many segments this run reads the producer's table."""
+    moved: str = ""
+    """When its progress last changed (UTC)."""
 
     def is_done(self, wanted: str) -> bool:
         """Tell whether the history that the registration wants has been delivered."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mark_event_queue.domain.history import COUNTS, Progress
-from mark_event_queue.history.bringing import STOPPED
+from mark_event_queue.history.bringing import CLIENT_PAUSED, STOPPED
 from mark_event_queue.history.ports import Stores
 
 _BYTES_PER_READ_UNIT = 4_096  # DynamoDB Developer Guide, read consistency
@@ -32,7 +32,7 @@ def begin(request: Mapping[str, Any], stores: Stores) -> dict[str, Any]:
 
 
 def conclude(request: Mapping[str, Any], stores: Stores) -> dict[str, Any]:
-    """Return what the segments came to, `{outcome, patience, …}`: `brought`, `refused` (try again) or `stopped`.
+    """Return what the segments came to, `{outcome, …}`: `brought`, `refused` (try again), `stopped` or `failed`.
 
     With the last segment brought the history is done: from then on what is held may go, and live events with it.
     """
@@ -44,11 +44,13 @@ def conclude(request: Mapping[str, Any], stores: Stores) -> dict[str, Any]:
     errors = sorted({one["stopped"] for one in results if one["stopped"]})
     patience = of["patience"] - 1
     if not errors and len(segments) == len(of["segments"]) and all(one.done for one in segments):
-        outcome, progress = "brought", Progress.DONE
-    elif STOPPED in errors or patience <= 0:
-        outcome, progress = "stopped", Progress.STOPPED
-    else:
-        outcome, progress = "refused", Progress.RUNNING
-    if outcome != "refused" and STOPPED not in errors:
+        outcome = "brought"
+        stores.histories.move(client, run, Progress.DONE)
+    elif STOPPED in errors:
+        outcome = "stopped"
+    elif patience <= 0:
+        outcome, progress = ("stopped", Progress.STOPPED) if errors == [CLIENT_PAUSED] else ("failed", Progress.FAILED)
         stores.histories.move(client, run, progress)
+    else:
+        outcome = "refused"
     return {"outcome": outcome, "errors": errors, "request": dict(of) | {"patience": patience}, "counts": told}

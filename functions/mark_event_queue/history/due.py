@@ -60,7 +60,8 @@ def check(asked: HistoryRequest, subscription: Subscription | None, stores: Stor
     history = subscription.history
     if asked.changed and state.is_done(history):
         return _due_without_history(asked, subscription, stores)
-    goes_on = state.name == history and state.progress in (Progress.RUNNING, Progress.STOPPED) and not asked.again
+    under_way = (Progress.RUNNING, Progress.STOPPED, Progress.FAILED)
+    goes_on = state.name == history and state.progress in under_way and not asked.again
     run = state.run if goes_on else moment.new_run
     settled = subscription.changed + timedelta(seconds=moment.cache_seconds) + _CLOCKS_DIFFER
     wait = max(0, int((settled - moment.now).total_seconds()) + 1)
@@ -71,7 +72,7 @@ def check(asked: HistoryRequest, subscription: Subscription | None, stores: Stor
         "history": history,
         "run": run,
         "goesOn": goes_on,
-        "waitSeconds": 0 if goes_on and state.progress == Progress.STOPPED else wait,
+        "waitSeconds": 0 if goes_on and state.progress != Progress.RUNNING else wait,
         # Another number of segments has other marks in each, and how far they are would be of no use.
         "segments": list(range(state.segments if goes_on else asked.segments)),
         "eventsPerSecond": asked.events_per_second,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.held_events import HeldEventsTable
+from mark_event_queue.adapters.histories import HistoriesTable
 from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.undelivered_records import UndeliveredRecords
 from mark_event_queue.survey.survey import survey
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 logger = Logger()
 metrics = Metrics()
+# Who registered and gets nothing, the converter tells.
+clients = Clients(required("CLIENTS_PATH"), on_unserved=lambda _: None)
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
+histories = HistoriesTable(required("PARKED_EVENTS_TABLE"))
 bucket = UndeliveredRecords(required("UNDELIVERED_RECORDS_BUCKET"))
 
 
@@ -26,16 +31,20 @@ bucket = UndeliveredRecords(required("UNDELIVERED_RECORDS_BUCKET"))
 @metrics.log_metrics
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Measure what is held back, for everybody together and by client."""
-    found = survey(table, datetime.now(UTC))
+    found = survey(table, histories, clients.admission(fresh=True).subscriptions, datetime.now(UTC))
     metrics.add_metric("QuarantinedEvents", MetricUnit.Count, found.gate.events)
     metrics.add_metric("OldestQuarantinedAge", MetricUnit.Seconds, found.gate.oldest_seconds)
+    metrics.add_metric("QuarantinedWithoutProgress", MetricUnit.Seconds, found.gate.idle_seconds)
     metrics.add_metric("ParkedEvents", MetricUnit.Count, found.for_clients.events)
     metrics.add_metric("OldestParkedAge", MetricUnit.Seconds, found.for_clients.oldest_seconds)
+    metrics.add_metric("ParkedWithoutProgress", MetricUnit.Seconds, found.for_clients.idle_seconds)
+    metrics.add_metric("HistoryWithoutProgress", MetricUnit.Seconds, found.histories_idle_seconds)
     for held in found.clients:
         dimensions = {"service": metrics.service, "client": held.recipient}
         for name, unit, value in (
             ("ParkedEvents", MetricUnit.Count, held.events),
             ("OldestParkedAge", MetricUnit.Seconds, held.oldest_seconds),
+            ("ParkedWithoutProgress", MetricUnit.Seconds, held.idle_seconds),
         ):
             with single_metric(name, unit, value, default_dimensions=dimensions):
                 pass
