@@ -5,6 +5,7 @@ longer.
 """
 
 import json
+import re
 import time
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -72,6 +73,19 @@ def mend_state_machine_caller() -> None:
 
     run_execution, pin_request_caller = stepfunctions._run_execution, iam_evaluator.pin_request_caller
     stepfunctions._run_execution, iam_evaluator.pin_request_caller = run, pin
+
+
+def mend_principal_of_sessions() -> None:
+    """Let a policy name the role by `aws:PrincipalArn`, as on AWS: MiniStack gives the ARN of the role's session."""
+
+    def resolve(key: str, context: Any) -> Any:
+        value = resolve_condition_key(key, context)
+        if key.lower() != "aws:principalarn":
+            return value
+        return re.sub(r":sts::(\d+):assumed-role/([^/]+)/.*", r":iam::\1:role/\2", str(value))
+
+    resolve_condition_key = iam_evaluator._resolve_condition_key
+    iam_evaluator._resolve_condition_key = resolve
 
 
 def mend_tls_port() -> None:
@@ -291,6 +305,7 @@ def mend() -> None:
     mend_parameter_paths()
     mend_batch_permission()
     mend_state_machine_caller()
+    mend_principal_of_sessions()
     mend_batch_item_failures()
     mend_history()
     mend_invocations_in_history()

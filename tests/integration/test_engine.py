@@ -12,12 +12,14 @@ import boto3
 import botocore.exceptions
 import ministack.app
 import pytest
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import lambda_svc, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
 
 from local import engine
 from local.environment import REGION
+
+ACCOUNT = "000000000000"
 
 
 def test_states_would_speak_the_wrong_protocol_to_sqs():
@@ -28,7 +30,7 @@ def test_states_would_speak_the_wrong_protocol_to_sqs():
 def test_a_policy_could_not_name_a_parameter_path():
     """MiniStack derives the resource "*" for GetParametersByPath."""
     headers = {"x-amz-target": "AmazonSSM.GetParametersByPath"}
-    request = ("ssm", "POST", "/", headers, b'{"Path": "/stack/clients"}', {}, REGION, "000000000000")
+    request = ("ssm", "POST", "/", headers, b'{"Path": "/stack/clients"}', {}, REGION, ACCOUNT)
     assert iam_actions.extract_resource_arn(*request) == "*"
 
 
@@ -42,6 +44,13 @@ def test_a_state_machine_would_call_as_root():
     """MiniStack signs a state's calls with the account's own key, and SQS believes the signature."""
     assert "Credential=test/" in inspect.getsource(stepfunctions._dispatch_aws_sdk_json)
     assert "pin_request_caller(headers" in inspect.getsource(sqs.handle_request)
+
+
+def test_a_policy_could_not_name_the_role_of_a_function():
+    """MiniStack has `aws:PrincipalArn` be the session's ARN; on AWS it is the role's, by which a queue lets it in."""
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/redrive/session"
+    context = iam_evaluator.EvalContext(session, "AssumedRole", ACCOUNT, "sqs:SendMessage", "*", REGION)
+    assert iam_evaluator._resolve_condition_key("aws:PrincipalArn", context) == session
 
 
 def test_the_stream_would_go_on_behind_reported_failures():

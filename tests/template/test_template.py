@@ -574,6 +574,23 @@ def test_the_roles_that_a_key_has_to_let_in_are_all_that_send_to_clients(templat
     assert outputs == senders
 
 
+def test_the_original_clients_queue_lets_in_all_that_send_to_clients_and_nobody_else(template: Template):
+    """Its policy denies every other writer; a role left out could deliver to every client but this one."""
+    senders = [
+        arn(statement.owner)
+        for statement in statements(template)
+        if statement.body["Effect"] == "Allow" and "MarkFanOutClient*.fifo" in str(statement.resources)
+    ]
+    (denial,) = [
+        statement.body
+        for statement in statements(template)
+        if statement.owner == "ClientQueuePolicy" and statement.body["Sid"] == "DenyEveryOtherWriter"
+    ]
+    let_in = denial["Condition"]["ArnNotEquals"].pop("aws:PrincipalArn")
+    assert sorted(map(str, let_in)) == sorted(set(map(str, senders)))
+    assert (denial["Effect"], denial["Action"], denial["Resource"]) == ("Deny", "sqs:SendMessage", arn("ClientQueue"))
+
+
 @every_queue
 def test_queues_refuse_plain_http(name: str, queue: str):
     """A policy on the queue itself denies every action to whoever comes without TLS."""
