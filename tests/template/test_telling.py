@@ -29,11 +29,13 @@ def template() -> Template:
 def test_alarms_watch_what_is_counted(template: Template, alarm: str):
     """An alarm of the application's own metrics names one that its service's function adds; silence is no alarm.
 
-    Only SQS falls silent about a queue that is not used, however much is in it: there silence is no cure, either.
+    Only SQS falls silent about a queue that is not used, however much is in it: there silence is no cure, either. And
+    the silence of the survey is what its own alarm is about.
     """
     properties = of_type(template, "AWS::CloudWatch::Alarm")[alarm]
     of_queue = any(metric["Namespace"] == "AWS/SQS" for metric in _metrics(properties))
-    assert properties["TreatMissingData"] == ("ignore" if of_queue else "notBreaching")
+    silence = "breaching" if alarm == "SurveyFailsAlarm" else "ignore" if of_queue else "notBreaching"
+    assert properties["TreatMissingData"] == silence
     for metric in _metrics(properties):
         if metric["Namespace"] == "mark-event-queue":
             assert metric["Dimensions"] == [{"Name": "service", "Value": _counted_by(metric["MetricName"])}]
@@ -93,7 +95,7 @@ def _unknown(text: str) -> list[str]:
 
 
 def test_one_alarm_stands_for_all_that_ask_for_somebody(template: Template):
-    """It is on while any of them is. Its topic hears of the end, too."""
+    """It is on while any of them is. Its topic hears of the end, too, and by itself of what stops everybody."""
     (attention,) = of_type(template, "AWS::CloudWatch::CompositeAlarm").values()
     rule = " ".join(attention["AlarmRule"]["Fn::Sub"].split())
     named = [re.fullmatch(r'ALARM\("\$\{(\w+)}"\)', part) for part in rule.split(" OR ")]
@@ -102,7 +104,31 @@ def test_one_alarm_stands_for_all_that_ask_for_somebody(template: Template):
     topic = {"Fn::If": ["HasTopic", [{"Ref": "AlarmTopicArn"}], _NO_VALUE]}
     assert attention["AlarmActions"] == attention["OKActions"] == topic
     assert template["Parameters"]["AlarmTopicArn"]["Default"] == ""
-    assert [name for name, alarm in ALARMS.items() if {"AlarmActions", "OKActions"} & alarm.keys()] == []
+    telling = {name for name, alarm in ALARMS.items() if {"AlarmActions", "OKActions"} <= alarm.keys()}
+    assert telling == {"StreamDelayAlarm", "BatchesNotDeliveredAlarm", "UndeliveredRecordsAlarm"}
+    assert all(ALARMS[name]["AlarmActions"] == ALARMS[name]["OKActions"] == topic for name in telling)
+    assert [name for name, alarm in ALARMS.items() if {"AlarmActions", "OKActions"} & alarm.keys()] == sorted(
+        telling, key=list(ALARMS).index
+    )
+
+
+def test_a_survey_that_does_not_run_raises_an_alarm(template: Template):
+    """Its last number is missing three times in a row; one that fails on the way does not tell it, either."""
+    alarm = ALARMS["SurveyFailsAlarm"]
+    handler = (FUNCTIONS / "mark_event_queue" / "survey" / "handler.py").read_text("utf-8")
+    told = re.findall(r'add_metric\("(\w+)"', handler)
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == (told[-1], "SampleCount", 1)
+    assert (alarm["ComparisonOperator"], alarm["Period"]) == ("LessThanThreshold", 300)
+    (schedule,) = of_type(template, "AWS::Events::Rule").keys() & {"SurveyFunctionEveryFiveMinutes"}
+    assert of_type(template, "AWS::Events::Rule")[schedule]["ScheduleExpression"] == "rate(5 minutes)"
+
+
+@pytest.mark.parametrize("alarm", ["StreamDelayAlarm", "BatchesNotDeliveredAlarm"])
+def test_alarms_of_the_converter_do_not_need_a_number_in_every_period(template: Template, alarm: str):
+    """It tells its numbers at the end of an invocation, and that may take longer than two periods."""
+    longest = of_type(template, "AWS::Lambda::Function")["ConverterFunction"]["Timeout"]
+    properties = ALARMS[alarm]
+    assert properties["DatapointsToAlarm"] * longest <= properties["EvaluationPeriods"] * properties["Period"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,12 @@ import pytest
 from moto import mock_aws
 
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS
-from mark_event_queue.domain.errors import BatchNotDeliveredError, HeldEventsUnavailableError, SettingsError
+from mark_event_queue.domain.errors import (
+    BatchNotDeliveredError,
+    ClientsUnavailableError,
+    HeldEventsUnavailableError,
+    SettingsError,
+)
 from tests.builders import (
     NOTHING_HELD,
     SCHEMAS,
@@ -205,7 +210,6 @@ def test_the_converter_logs_why_it_stopped_and_nothing_of_whom(parked_events, mo
     output = capsys.readouterr().out
     assert _metric(output, "BatchesNotDelivered") == [[1.0]]
     assert _metric(output, "EventsConverted") == [[0.0]]
-    assert _metric(output, "MalformedRegistrations") == [[1.0]]
     assert "client broken gets nothing" in output
     _assert_no_personal_data(output + str(caught.value))
 
@@ -284,8 +288,19 @@ def test_the_parameter_says_how_many_executions_run_side_by_side(parked_events, 
     assert _metric(output, "EventsConverted") == [[0.0]]
 
 
+def test_registrations_that_cannot_be_read_count_as_a_batch_not_delivered(parked_events, monkeypatch, capsys):
+    """Nothing is started, the stream brings the records again, and the alarm about that sees it."""
+    denied = {"__type": "AccessDeniedException", "message": "no"}
+    with aws_fake((400, denied)) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", aws.url)
+        with pytest.raises(ClientsUnavailableError):
+            _cold_start("converter").handler({"Records": [record(_personal_item())]}, CONTEXT)
+
+    assert _metric(capsys.readouterr().out, "BatchesNotDelivered") == [[1.0]]
+
+
 def test_registrations_cannot_crowd_out_events(parked_events, monkeypatch, capsys):
-    """With more registrations than there is room for, the event is delivered to the first; the others are counted."""
+    """With more registrations than there is room for, the event is delivered to the first; the others are told of."""
     ssm = boto3.client("ssm")
     for number in range(350):
         value = json.dumps({"queueUrl": client(f"{number:03}")["queueUrl"]})
@@ -300,8 +315,6 @@ def test_registrations_cannot_crowd_out_events(parked_events, monkeypatch, capsy
     (event,) = json.loads(aws.requests[0]["input"])["batch"]["events"]
     assert served == [f"{number:03}" for number in range(len(served))]
     assert "unfit" not in event
-    assert _metric(output, "ClientsCrowdedOut") == [[350.0 - len(served)]]
-    assert _metric(output, "MalformedRegistrations") == [[0.0]]
     assert [line["level"] for line in _lines(output) if "clients get nothing" in line.get("message", "")] == ["ERROR"]
 
 
@@ -400,9 +413,17 @@ def test_the_survey_measures_the_gate_and_the_clients(parked_events, monkeypatch
     _cold_start("parking").handler(lost, CONTEXT)
     capsys.readouterr()
 
+    boto3.client("ssm").put_parameter(Name="/stack/clients/broken", Value="no JSON", Type="String")
+    for number in range(350):
+        value = json.dumps({"queueUrl": client(f"{number:03}")["queueUrl"]})
+        boto3.client("ssm").put_parameter(Name=f"/stack/clients/{number:03}", Value=value, Type="String")
+
     _cold_start("survey").handler({}, CONTEXT)
 
     output = capsys.readouterr().out
+    assert _metric(output, "MalformedRegistrations") == [[1.0]]
+    ((crowded_out,),) = _metric(output, "ClientsCrowdedOut")
+    assert 0 < crowded_out < 350
     assert _metric(output, "QuarantinedEvents") == [[3.0]]
     assert _counts(output, "ParkedEvents") == {(): [1], ("archive",): [1]}
     assert _metric(output, "UndeliveredObjects") == [[0.0]]

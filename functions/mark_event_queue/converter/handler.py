@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
@@ -14,7 +13,7 @@ from mark_event_queue.adapters.settings import required
 from mark_event_queue.adapters.telemetry import counting, tell_unserved
 from mark_event_queue.converter.conversion import Converter, Failures, Pipeline
 from mark_event_queue.domain.batches import Batch
-from mark_event_queue.domain.clients import Admission
+from mark_event_queue.domain.errors import ClientsUnavailableError
 from mark_event_queue.domain.events import lacks_image
 
 if TYPE_CHECKING:
@@ -24,13 +23,11 @@ logger = Logger()
 metrics = Metrics()
 
 
-def _tell_unserved(admission: Admission) -> None:
-    tell_unserved(logger, admission)
-    metrics.add_metric("MalformedRegistrations", MetricUnit.Count, len(admission.malformed))
-    metrics.add_metric("ClientsCrowdedOut", MetricUnit.Count, len(admission.crowded_out))
-
-
-clients = Clients(required("CLIENTS_PATH"), _tell_unserved, int(required("CLIENTS_CACHE_SECONDS")))
+clients = Clients(
+    required("CLIENTS_PATH"),
+    lambda admission: tell_unserved(logger, admission),
+    int(required("CLIENTS_CACHE_SECONDS")),
+)
 tracks = int(required("TRACKS"))
 converter = Converter(tracks)
 executions = Executions(required("STATE_MACHINE_ARN"), at_once=tracks)
@@ -56,5 +53,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Failures:
 
         records = event["Records"]
         count("RecordsWithoutImage", sum(map(lacks_image, records)))
-        served = clients.admission().subscriptions.values()
+        try:
+            served = clients.admission().subscriptions.values()
+        except ClientsUnavailableError:
+            count("BatchesNotDelivered", 1)
+            raise
         return converter.deliver(records, served, Pipeline(run, table.mentions, has_time, on_stop))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = Logger()
 metrics = Metrics()
-# Who registered and gets nothing, the converter tells.
+# Why somebody who registered gets nothing, the converter's log tells.
 clients = Clients(required("CLIENTS_PATH"), on_unserved=lambda _: None)
 table = HeldEventsTable(required("PARKED_EVENTS_TABLE"))
 histories = HistoriesTable(required("PARKED_EVENTS_TABLE"))
@@ -31,7 +31,10 @@ bucket = UndeliveredRecords(required("UNDELIVERED_RECORDS_BUCKET"))
 @metrics.log_metrics
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Measure what is held back, for everybody together and by client."""
-    found = survey(table, histories, clients.admission(fresh=True).subscriptions, datetime.now(UTC))
+    admission = clients.admission(fresh=True)
+    found = survey(table, histories, admission.subscriptions, datetime.now(UTC))
+    metrics.add_metric("MalformedRegistrations", MetricUnit.Count, len(admission.malformed))
+    metrics.add_metric("ClientsCrowdedOut", MetricUnit.Count, len(admission.crowded_out))
     metrics.add_metric("QuarantinedEvents", MetricUnit.Count, found.gate.events)
     metrics.add_metric("OldestQuarantinedAge", MetricUnit.Seconds, found.gate.oldest_seconds)
     metrics.add_metric("QuarantinedWithoutProgress", MetricUnit.Seconds, found.gate.idle_seconds)
