@@ -14,13 +14,15 @@ def longest_chain(history: Sequence[Mapping[str, Any]]) -> int:
         KeyError: an event does not say what it follows.
     """
     length: dict[int, int] = {}
-    maps: list[int] = []
+    around: dict[int, tuple[int, ...]] = {}
+    """The Maps around an event, the outermost first: those side by side are told apart by what they follow."""
     for event in history:
-        before = length[event["previousEventId"]] if length else 0
+        before, maps = (length[event["previousEventId"]], around[event["previousEventId"]]) if length else (0, ())
         if event["type"] == "MapStateEntered":
-            maps.append(event["id"])
+            maps = (*maps, event["id"])
         if event["type"] == "MapStateExited":
-            entered = maps.pop()
-            before = max(chain for number, chain in length.items() if number >= entered)
+            before = max(length[number] for number, inside in around.items() if maps[-1] in inside)
+            maps = maps[:-1]
         length[event["id"]] = before + (event["type"] == "TaskScheduled")
+        around[event["id"]] = maps
     return max(length.values())

@@ -23,7 +23,6 @@ from meq.errors import OperatorError
 from meq.text import many
 
 PICTURE = ROOT / "build" / "demo.html"
-_ENGINE = "local.picture.engine_process"
 
 
 def main() -> int:
@@ -31,7 +30,7 @@ def main() -> int:
     started = time.monotonic()
     print("Starting the real stack on this machine: no AWS account, no Docker.")
     with (
-        deployed(*CLIENTS, progress=True, module=_ENGINE) as session,
+        deployed(*CLIENTS, progress=True) as session,
         tempfile.TemporaryDirectory(prefix="mark-event-queue-") as folder,
     ):
         story = Story(session, Path(folder))

@@ -20,7 +20,7 @@ def main() -> None:
         signal.signal(sign, _interrupt)
     try:
         with (
-            deployed("Insurer", progress=True, module="local.picture.engine_process") as session,
+            deployed("Insurer", progress=True) as session,
             listening(session.operated, options=[]) as console,
         ):
             Thread(target=console.server.serve_forever, daemon=True).start()

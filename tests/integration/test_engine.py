@@ -1,7 +1,7 @@
 """Proves that the local engine is what it says: TLS and IAM on, loopback only, nothing left behind, mends needed.
 
 The mends are shown against MiniStack as it is installed: each of these tests fails once MiniStack no
-longer has the fault, and then the mend in local/engine_process.py has to go.
+longer has the fault, and then the mend in local/engine_*.py has to go.
 """
 
 import inspect
@@ -67,6 +67,12 @@ def test_a_history_would_not_say_which_function_was_called():
     """MiniStack leaves out the parameters of a scheduled task, among which is the version of the function."""
     scheduled = inspect.getsource(stepfunctions._execute_task).partition("taskScheduledEventDetails")[2]
     assert '"parameters"' not in scheduled[: scheduled.index("})")]
+
+
+def test_a_history_would_not_tell_of_states_inside_a_map():
+    """MiniStack tells of the states outside, and inside of tasks alone."""
+    assert "StateEntered" in inspect.getsource(stepfunctions._run_execution)
+    assert "StateEntered" not in inspect.getsource(stepfunctions._run_sub_machine)
 
 
 def test_executions_would_pause_before_they_start():

@@ -100,6 +100,21 @@ def test_a_map_in_a_map_ends_with_its_own():
     assert longest_chain(history) == 3
 
 
+def test_maps_side_by_side_in_a_map_end_each_with_its_own():
+    """Two branches that each have a Map, in whatever order they come: one does not wait for the other's."""
+    history = [
+        {"id": 1, "type": "ExecutionStarted"},
+        _event(2, 1, "MapStateEntered"),
+        _event(3, 2, "MapStateEntered"), _event(4, 2, "MapStateEntered"),
+        _event(5, 3), _event(6, 4), _event(7, 6), _event(8, 7),
+        _event(9, 3, "MapStateExited"), _event(10, 9),
+        _event(11, 4, "MapStateExited"),
+        _event(12, 2, "MapStateExited"),
+    ]  # fmt: skip
+    assert longest_chain(history) == 3
+    assert longest_chain([*history, _event(13, 12)]) == 4
+
+
 def test_a_history_that_does_not_say_what_followed_what_has_no_chain():
     """A lost link must not pass for calls side by side."""
     with pytest.raises(KeyError, match="previousEventId"):

@@ -3,7 +3,6 @@
 It cannot prove that it is readable, nor that the facts are those of the deployed stack: test_commands.py runs the demo.
 """
 
-import inspect
 import json
 import re
 from dataclasses import replace
@@ -14,7 +13,6 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
-from ministack.services import stepfunctions
 
 from local.guarantees import Verdict
 from local.inspection import Execution, Held
@@ -321,9 +319,3 @@ def test_a_broken_guarantee_is_told_with_what_speaks_against_it(found):
 def test_a_page_without_anything_is_a_page():
     """A story in which nothing happened draws nothing, and fails nothing."""
     assert "0 events, 0 clients" in page(Facts([], [], []))
-
-
-def test_the_engine_does_not_tell_of_states_inside_a_map():
-    """MiniStack's histories leave them out, which local/picture/engine_process.py makes good."""
-    assert "StateEntered" in inspect.getsource(stepfunctions._run_execution)
-    assert "StateEntered" not in inspect.getsource(stepfunctions._run_sub_machine)
