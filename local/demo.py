@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -40,7 +41,8 @@ def main() -> int:
     PICTURE.unlink(missing_ok=True)
     print("Starting the real stack on this machine: no AWS account, no Docker.")
     facts = _run()
-    facts = replace(facts, shown=shown(facts))
+    if not facts.failure:
+        facts = replace(facts, shown=shown(facts))
     if facts.events:
         _report(facts)
     _write(page(facts))
@@ -70,16 +72,18 @@ def _run() -> Facts:
 
 def told(story: Story, executions: Executions, judge: Callable[[], list[Verdict]]) -> Facts:
     """Tell a story; return what came of it: as far as it came, with what went wrong and unjudged, if anything did."""
-    failure = ""
     try:
         story.tell()
         return collect(story, executions, judge(), datetime.now(UTC))
-    except FAILURES as error:
+    except Exception as error:  # the picture is drawn whatever it was
         failure = _in_words(error)
+        if not isinstance(error, FAILURES):
+            traceback.print_exc()
     with suppress(*FAILURES):
         story.read()
         return replace(collect(story, executions, [], datetime.now(UTC)), failure=failure)
-    return replace(collect(story, None, [], datetime.now(UTC)), failure=failure)  # the engine does not answer any more
+    failure = f"{failure} The queues could not be read any more."
+    return replace(collect(story, None, [], datetime.now(UTC)), failure=failure)
 
 
 def _in_words(error: Exception) -> str:
@@ -87,6 +91,8 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, DeploymentError | EngineError):
         return str(error)
     said = str(error).partition("\n")[0]
+    if not isinstance(error, FAILURES):
+        return f"a fault of the demo itself, {type(error).__name__}: {said}."
     if isinstance(error, BotoCoreError | ClientError):
         said = f"the local engine did not do what it was asked: {said}"
     return f"{said.rstrip('.')}. Run it again; if it comes again, see in build/demo.html how far the story came."
@@ -157,6 +163,8 @@ def _waited(facts: Facts, run: Run) -> str:
 
 def _print_verdicts(title: str, judged: Sequence[Verdict], good: str, bad: str) -> None:
     print(f"\n{title}")
+    if not judged:
+        print("    not judged: the story did not come to its end")
     for verdict in judged:
         print(f"    {bad if verdict.found else good:<{len(bad)}}  {verdict.guarantee}")
         for finding in verdict.found:

@@ -119,7 +119,9 @@ class Watch:
         return not self._look()
 
     def _look_on(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
+        over = False
+        while not over:  # once more when it is over: something may have come to wait since the last look
+            over = self._over.wait(_LOOK_SECONDS)
             self._look()
 
     def _look(self) -> int:

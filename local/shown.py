@@ -12,10 +12,10 @@ _TURNS = ("history", "redriven", "live")
 
 
 def shown(facts: Facts) -> list[Verdict]:
-    """Judge each step as far as the story was told: `found` is what it says and was not seen."""
+    """Judge each step of a story that was told to its end: `found` is what it says and was not seen."""
     return [
         Verdict(f"{number + 1} {step.title}", judge(facts, number))
-        for number, (step, judge) in enumerate(zip(facts.steps, _JUDGES, strict=False))
+        for number, (step, judge) in enumerate(zip(facts.steps, _JUDGES, strict=True))
     ]
 
 
@@ -41,14 +41,15 @@ def _contract_broken(facts: Facts, number: int) -> list[str]:
 
 
 def _gate_released(facts: Facts, _: int) -> list[str]:
-    held = {wait.event_id for wait in _at_gate(facts)}
+    waits = _at_gate(facts)
+    held = {wait.event_id for wait in waits}
     released = {event_id for run in facts.runs if run.released for event_id in run.event_ids}
     came = [one for one in facts.arrivals if one.event_id in held]
     early = [one for one in came if not facts.widened or one.at < facts.widened]
     return [
         *[f"event {_number(facts, one)} came to {one.client} before the contract was widened" for one in early],
-        *[f"event {facts.event(one).number} was carried by no release" for one in sorted(held - released)],
-        *_during(facts, "release", _at_gate(facts), [client for client in facts.clients if client != LATE]),
+        *[f"event {_number(facts, one)} was carried by no release" for one in waits if one.event_id not in released],
+        *_during(facts, "release", waits, [client for client in facts.clients if client != LATE]),
     ]
 
 
@@ -78,7 +79,7 @@ def _history_came(facts: Facts, _: int) -> list[str]:
             for mark, of_mark in sorted(turns.items())
             if (known := [way for way in of_mark if way in _TURNS]) != sorted(known, key=_TURNS.index)
         ],
-        *_during(facts, "history", [], [LATE]),
+        *_during(facts, "history", [], [LATE], since=min((one.at for one in ways["history"]), default=0)),
     ]
 
 
@@ -93,18 +94,19 @@ _JUDGES: Sequence[Callable[[Facts, int], list[str]]] = (
 )
 
 
-def _during(facts: Facts, name: str, waits: Iterable[Wait], clients: Sequence[str]) -> list[str]:
+def _during(facts: Facts, name: str, waits: Iterable[Wait], clients: Sequence[str], *, since: int = 0) -> list[str]:
     """Return what did not come to the clients while the execution of that name ran, and whether nothing else did.
 
-    Of `waits` those count that were there when it began.
+    Of `waits` those count that were there when it began; it ran from `since` on where it had only waited before.
     """
     act = facts.acts.get(name)
     if act is None:
         return [f"the {name} did not end"]
+    act = act._replace(began=max(act.began, since))
     came = {(one.client, one.event_id) for one in facts.arrivals if act.began <= one.at <= act.ended}
     return [
         *[
-            f"event {facts.event(wait.event_id).number} did not come to {client} by the {name}"
+            f"event {_number(facts, wait)} did not come to {client} by the {name}"
             for wait in waits
             for client in clients
             if wait.since < act.began and (client, wait.event_id) not in came
@@ -155,8 +157,8 @@ def _parked(facts: Facts) -> list[Wait]:
     return [wait for wait in facts.waits if (wait.recipient, wait.reason) == (LOST, PARKED)]
 
 
-def _number(facts: Facts, arrival: Arrival) -> int:
-    return facts.event(arrival.event_id).number
+def _number(facts: Facts, one: Arrival | Wait) -> int:
+    return facts.event(one.event_id).number
 
 
 def _unless(seen: Sequence[object], missing: str) -> list[str]:

@@ -45,7 +45,9 @@ def _event(number: int, written: Written) -> Event:
 
 
 def _arrival(client: str, message: Message) -> Arrival:
-    return Arrival(client, message.attributes.get("eventId", "none"), message.sent, "history" in message.attributes)
+    return Arrival(
+        client, message.attributes.get("eventId", "without an id"), message.sent, "history" in message.attributes
+    )
 
 
 def _in_order(story: Story, numbers: Mapping[str, int]) -> list[Held]:

@@ -47,7 +47,7 @@ def _section(title: str, content: str) -> str:
 def _failure(facts: Facts) -> str:
     if not facts.failure:
         return ""
-    return f'<p class="broken" role="alert"><b>✕ The demo did not come to its end</b> {escape(facts.failure)}</p>'
+    return f'<p class="broken" role="alert"><b>✕ The demo did not come to its end:</b> {escape(facts.failure)}</p>'
 
 
 def _note() -> str:
@@ -114,7 +114,7 @@ def _tables(facts: Facts) -> str:
 def _came(facts: Facts, arrival: Arrival) -> list[str]:
     event, at = facts.event(arrival.event_id), facts.seconds(arrival.at)
     if not event.number:
-        return ["?", event.mark, event.name, "", at, f"id {event.event_id}"]
+        return ["?", event.mark, event.name, "", at, event.event_id]
     return [str(event.number), event.mark, event.name, facts.seconds(event.written), at, told(facts, arrival)]
 
 

@@ -157,7 +157,7 @@ def _dot(event: Event, place: tuple[float, int], way: str, told_of_it: str) -> s
     x, y = place
     title = escape(f"Event {event.number}, {event.name} of {event.mark}, {event.event_id}: {told_of_it}")
     shapes = {
-        "released": f'<path d="M{x:.1f} {y - 9}l9 9l-9 9l-9 -9z"/>',
+        "released": f'<path d="M{x:.1f} {y - 9}l13 9l-13 9l-13 -9z"/>',
         "redriven": f'<rect x="{x - 8:.1f}" y="{y - 8}" width="16" height="16" rx="2"/>',
         "history": f'<path d="M{x - 4.5:.1f} {y - 8}h9l4 8l-4 8h-9l-4 -8z"/>',
     }

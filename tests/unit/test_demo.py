@@ -93,10 +93,13 @@ def test_an_engine_that_is_gone_keeps_no_picture_from_being_drawn(reading, execu
     """What is known without it is there, with the first failure."""
     facts = told(story_that(TimeoutError("first"), reading), executions, lambda: JUDGED)
     assert facts.failure.startswith("first")
+    assert "could not be read" in facts.failure
     assert [event.mark for event in facts.events] == ["AFC 6"]
 
 
-def test_a_fault_of_the_demo_itself_is_not_taken_for_one_of_the_stack():
-    """It comes as it is, with where it happened."""
-    with pytest.raises(KeyError):
-        told(story_that(KeyError("name")), Executions(), lambda: JUDGED)
+def test_a_fault_of_the_demo_itself_is_not_taken_for_one_of_the_stack(capsys):
+    """It is told as that, with where it happened; what there is is drawn, too."""
+    facts = told(story_that(KeyError("name")), Executions(), lambda: JUDGED)
+    assert facts.failure == "a fault of the demo itself, KeyError: 'name'."
+    assert [step.title for step in facts.steps] == ["A step"]
+    assert "Traceback" in capsys.readouterr().err
