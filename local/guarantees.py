@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,10 +34,26 @@ _Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call
 
 
 class Verdict(NamedTuple):
-    """Whether a guarantee held; `found` is empty when it did, else says what speaks against it."""
+    """Whether a guarantee was kept; `found` is empty when it was, else says what speaks against it."""
 
     guarantee: str
     found: list[str]
+
+
+class Deployed(NamedTuple):
+    """A major version of the contract: its folder, and since when (in milliseconds) events are judged by it, too."""
+
+    folder: Path
+    since: int = 0
+
+
+class Outage(NamedTuple):
+    """When (in milliseconds) a client's queue was gone, and who got nothing meanwhile for another reason."""
+
+    client: str
+    since: int
+    until: int
+    waiting: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -52,8 +68,10 @@ class Evidence:
     """Ids of events that are held at the gate, in order within each mark."""
     failing: Sequence[str] = ()
     """Clients whose queue was broken on purpose."""
-    contracts: Sequence[Path] = (SCHEMAS,)
-    """The folders of the major versions of the contract that are deployed."""
+    contracts: Sequence[Deployed] = (Deployed(SCHEMAS),)
+    outages: Sequence[Outage] = ()
+    written: Mapping[str, int] = field(default_factory=dict)
+    """When (in milliseconds) events were put, by their ids: for what came while a queue was gone."""
 
     def ids(self) -> list[str]:
         """The ids of all events, in the order in which they were put."""
@@ -61,13 +79,25 @@ class Evidence:
 
 
 def verdicts(evidence: Evidence) -> list[Verdict]:
-    """Judge every guarantee by the evidence."""
+    """Judge every guarantee by the evidence; a message that is none of the events speaks against *exact*."""
+    known = set(evidence.ids())
+    foreign = [
+        f"{client}: a message that nobody wrote"
+        for client, messages in evidence.delivered.items()
+        for message in messages
+        if message.attributes.get("eventId") not in known
+    ]
+    delivered = {
+        client: [message for message in messages if message.attributes.get("eventId") in known]
+        for client, messages in evidence.delivered.items()
+    }
+    evidence = replace(evidence, delivered=delivered)
     return [
         Verdict("order: per client and mark, nothing overtakes", _out_of_order(evidence)),
         Verdict("nothing lost: delivered, parked or quarantined, for every client", _lost(evidence)),
-        Verdict("nobody blocked: the other clients got everything", _blocked(evidence)),
-        Verdict("contract: every delivered event is valid", _invalid(evidence)),
-        Verdict("exact: every body says what its item says", _inexact(evidence)),
+        Verdict("nobody blocked: the others got everything, and in time", _blocked(evidence)),
+        Verdict("contract: every event was valid when it came", _invalid(evidence)),
+        Verdict("exact: every body says what its item says", foreign + _inexact(evidence)),
         Verdict("once: no event twice in a queue", _repeated(evidence)),
     ]
 
@@ -108,20 +138,36 @@ def _lost(evidence: Evidence) -> list[str]:
 
 def _blocked(evidence: Evidence) -> list[str]:
     expected = set(evidence.ids()) - set(evidence.quarantined)
-    return [
+    missing = [
         f"{client}: {len(expected - got)} events missing"
         for client, messages in evidence.delivered.items()
         if client not in evidence.failing and (got := {message.event_id for message in messages}) != expected
     ]
+    return missing + [late for outage in evidence.outages for late in _late(evidence, outage, expected)]
+
+
+def _late(evidence: Evidence, outage: Outage, expected: Set[str]) -> list[str]:
+    """Return who did not get, before a queue was there again, what was put while it was gone."""
+    meanwhile = {one for one in expected if outage.since <= evidence.written[one] < outage.until}
+    return [
+        f"{client}: {len(late)} events came only when {outage.client} had its queue again"
+        for client, messages in evidence.delivered.items()
+        if client not in (outage.client, *outage.waiting)
+        and (late := meanwhile - {message.event_id for message in messages if message.sent < outage.until})
+    ]
 
 
 def _invalid(evidence: Evidence) -> list[str]:
-    majors = [reference_validators(schemas=folder) for folder in evidence.contracts]
+    majors = [(one.since, reference_validators(schemas=one.folder)) for one in evidence.contracts]
     return [
         f"{client}: {message.event_id}"
         for client, messages in evidence.delivered.items()
         for message in messages
-        if not any(validators[message.event["eventName"]].is_valid(message.event) for validators in majors)
+        if not any(
+            validators[message.event["eventName"]].is_valid(message.event)
+            for since, validators in majors
+            if since <= message.sent
+        )
     ]
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -14,12 +15,16 @@ _LOOK_SECONDS = 0.15
 
 
 class Execution(NamedTuple):
-    """An execution of the state machine, and what it counted."""
+    """An execution of the state machine: when it ran (in milliseconds), what it carried and what it counted."""
 
     name: str
     status: str
     released: bool
     clients: list[str]
+    event_ids: list[str]
+    began: int
+    ended: int
+    """0 while it runs."""
     valid: int
     rejected: int
     behind: int
@@ -82,6 +87,8 @@ class Held:
     error: str
     violations: str
     """JSON text: a list of `{path, rule}`, empty for an event that waits behind another."""
+    behind: str = ""
+    """The id of the event that was the first of the sequence when this one was seen; empty if it was the first."""
 
 
 class Watch:
@@ -93,6 +100,7 @@ class Watch:
         self._over = Event()
         self._pool = ThreadPoolExecutor(1)
         self._looking: Future[None] | None = None
+        self._first: dict[str, str] = {}
         self.seen: dict[tuple[str, str], Held] = {}
         """By recipient and id of the event; one that was held twice is there once."""
 
@@ -100,10 +108,10 @@ class Watch:
         self._looking = self._pool.submit(self._look_on)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         self._pool.shutdown()
-        if self._looking:
+        if self._looking and not kind:
             self._looking.result()  # what it could not see would be missing without a word
 
     def is_empty(self) -> bool:
@@ -111,22 +119,37 @@ class Watch:
         return not self._look()
 
     def _look_on(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
+        over = False
+        while not over:  # once more when it is over: something may have come to wait since the last look
+            over = self._over.wait(_LOOK_SECONDS)
             self._look()
 
     def _look(self) -> int:
         items = list(_items(self._engine, self._table))
         at = time.time_ns() // 1_000_000
         heads = {(item["pk"], item["sk"]): item for item in items}
-        events = [item for item in items if item["pk"].startswith("SEQUENCE#")]
+        events = sorted(
+            (item for item in items if item["pk"].startswith("SEQUENCE#")), key=lambda item: (item["pk"], item["sk"])
+        )
+        first: dict[str, str] = {}
         for item in events:
             recipient, group_id = item["pk"].split("#", 2)[1:]
             head = heads.get((f"HELD#{recipient}", group_id), {})
             place = recipient, item["eventId"]
-            known = self.seen.setdefault(place, Held(*place, at, "", "", item.get("violations", "[]")))
+            first.setdefault(item["pk"], item["eventId"])
+            # Of a sequence that was held a moment ago the first may have left since, for what came behind it.
+            before = self._first.get(item["pk"], first[item["pk"]])
+            behind = before if before != item["eventId"] else ""
+            known = self.seen.setdefault(place, Held(*place, at, "", "", item.get("violations", "[]"), behind))
             known.reason = known.reason or head.get("reason", "")
             known.error = known.error or head.get("error", "")
+        self._first = first
         return len(events)
+
+
+def milliseconds(at: datetime) -> int:
+    """Return a time as the picture and the queues tell it."""
+    return round(at.timestamp() * 1000)
 
 
 def logs(engine: Engine) -> list[str]:
@@ -174,6 +197,9 @@ def _execution(description: dict[str, Any]) -> Execution:
         description["status"],
         given["released"],
         [client["name"] for client in given["clients"]],
+        [event["eventId"] for event in given["batch"]["events"]],
+        milliseconds(description["startDate"]),
+        milliseconds(description["stopDate"]) if "stopDate" in description else 0,
         counts.get("valid", 0),
         counts.get("rejected", 0),
         counts.get("behind", 0),

@@ -1,32 +1,35 @@
 """The story of `make demo` on the deployed stack: ordinary days, a broken event, a lost queue, a late joiner."""
 
-import io
 import json
-import shutil
 import time
-import zipfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from textwrap import fill
 from typing import NamedTuple
 
-from local.inspection import Watch
+from local.guarantees import Deployed, Outage
+from local.inspection import Watch, milliseconds
 from local.marks import Item, Mark, put_in_batches
 from local.queues import Message, drain, until
 from local.session import Session
-from local.stack import ROOT, go_live
+from local.stack import SCHEMAS
+from local.widening import LEASED, widen
 from mark_event_queue.domain.held import GATE
 from meq import history, redrive
+from meq.executions import RUNNING
 
 BROKEN, LOST, LATE = "B1 GAP", "Police", "Archive"
 """The mark with the broken event, the client that loses its queue, the client that joins late."""
 CLIENTS = "Insurer", LOST
 
-_LEASED = "MARK_LEASED"
+# Slow enough that events are written while it comes.
+_HISTORY = history.Asked(LATE, segments=1, rate=10)
+_PAUSE, _SHORT_PAUSE, _BRIEF_PAUSE = 1.0, 0.45, 0.2
+_LONGEST = 90
 _QUEUE_SETTINGS = ("FifoQueue", "DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "Policy")
 
 
@@ -49,6 +52,13 @@ class Written(NamedTuple):
     at: int
 
 
+class Act(NamedTuple):
+    """A release, a redrive or a history: from when until when (in milliseconds) its execution ran."""
+
+    began: int
+    ended: int
+
+
 class Story:
     """What happens, step by step; what was written, and what every queue has had so far."""
 
@@ -59,12 +69,16 @@ class Story:
         self.written: list[Written] = []
         self.queues = dict(session.queues)
         self.received: dict[str, list[Message]] = {name: [] for name in self.queues}
-        self.contracts = [ROOT / "schemas" / "v1"]
+        self.contracts = [Deployed(SCHEMAS)]
+        self.outages: list[Outage] = []
+        self.acts: dict[str, Act] = {}
+        """The release, the redrive and the history, by these names, once each has ended."""
         self.watch = Watch(session.engine, session.outputs["ParkedEventsTableName"])
         begin = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
         self._afc6 = Mark("AFC 6", begin=begin)
         self._afcf7 = Mark("AFC F7", price=Decimal("1250"), begin=begin)
         self._gap = Mark(BROKEN, price=Decimal("0.1"), begin=begin)
+        self._more = _more_of(self._gap, self._afc6, self._afcf7)
 
     def tell(self) -> None:
         """Let it happen."""
@@ -77,8 +91,13 @@ class Story:
             self._the_queue_comes_back()
             self._history_comes(registered)
             until(self.watch.is_empty, "nothing to be held any more", 20)
+        self.read()
+
+    def read(self) -> None:
+        """Read what is in the queues that are there."""
         for name in self.queues:
-            self._read(name)
+            with suppress(self._session.engine.client("sqs").exceptions.QueueDoesNotExist):
+                self._read(name)
 
     def _ordinary_events(self) -> None:
         afc6, afcf7, gap = self._afc6, self._afcf7, self._gap
@@ -104,12 +123,12 @@ class Story:
         self.queues[LATE], self.received[LATE] = url, []
         value = json.dumps({"queueUrl": url, "from": "beginning"})
         ssm.put_parameter(Name=f"{self._session.outputs['ClientsPath']}/{LATE}", Value=value, Type="String")
-        self._command(f"meq history {LATE} --segments 1")
-        return history.start(self._session.operated, history.Asked(LATE, segments=1))
+        self._command(f"meq history {LATE} --segments {_HISTORY.segments} --rate {_HISTORY.rate}")
+        return history.start(self._session.operated, _HISTORY)
 
     def _an_event_breaks_the_contract(self) -> None:
         broken = self._gap.unlock()
-        broken["RegistrationNumber"]["M"]["Status"] = {"S": _LEASED}
+        broken["RegistrationNumber"]["M"]["Status"] = {"S": LEASED}
         self._step(
             "An event breaks the contract",
             f"Event {len(self.written) + 2}, of {BROKEN}, has a Status that no version of the contract knows. It is "
@@ -123,55 +142,50 @@ class Story:
             "Major version 2 of the contract, which knows that Status, is put beside version 1 (here as a further "
             "version of the layer of schemas, else by sam deploy). Then the gate is released, while more events come.",
         )
-        self._widen_contract()
-        with self._traffic(self._gap.unlock(), self._afc6.extend("2046-03-01T09:30:00Z"), self._gap.lock()):
-            self._command("meq release")
-            self._redrive(redrive.Asked(GATE))
-        self._until_handled()
+        self.contracts = widen(self._session, self._folder)
+        self._command("meq release")
+        self._redrive("release", redrive.Asked(GATE), _SHORT_PAUSE)
 
     def _a_queue_is_lost(self) -> None:
         self._step(
             f"{LOST} loses its queue",
-            f"The queue of {LOST} is deleted. What comes is parked for {LOST}; the other clients get it.",
+            f"{LOST} has read what was in its queue: what is unread in a deleted queue is lost. Then the queue is "
+            f"deleted. What comes now is parked for {LOST}, and what follows of a mark behind it; the others get it.",
         )
         self._read(LOST)
         self._settings = self._queue_settings(self.queues[LOST])
         self._session.engine.client("sqs").delete_queue(QueueUrl=self.queues[LOST])
+        self._gone_since = _now()
         self._let_come(
             self._afcf7.buy("Bob Instance"),
-            self._gap.unlock(),
+            _next_of(self._gap),
             self._afc6.lose_certificate(),
-            self._afcf7.lose_certificate(),
+            *(next(self._more) for _ in range(6)),
+            pause=_BRIEF_PAUSE,
         )
 
     def _the_queue_comes_back(self) -> None:
         self._step(
             f"{LOST} has its queue again",
-            "What was parked is redriven, in order, while further events arrive.",
+            "What was parked is redriven, in order, while more events come.",
         )
+        self.outages.append(Outage(LOST, self._gone_since, _now(), waiting=[LATE]))
         name = self.queues[LOST].rsplit("/", 1)[-1]
         self._session.engine.client("sqs").create_queue(QueueName=name, Attributes=self._settings)
-        with self._traffic(
-            self._afcf7.nominate("Cy Sample"),
-            self._afc6.nominate("Di Template"),
-            self._gap.lock(),
-            self._afcf7.extend("2046-03-01T09:30:00Z"),
-        ):
-            self._command(f"meq redrive {LOST}")
-            self._redrive(redrive.Asked(LOST))
-        self._until_handled()
+        self._command(f"meq redrive {LOST}")
+        self._redrive("redrive", redrive.Asked(LOST), _BRIEF_PAUSE)
 
     def _history_comes(self, execution: str) -> None:
         self._step(
             f"{LATE} gets its history",
-            f"{LATE} gets everything from the beginning, in order and once, then what comes now. Nobody else notices.",
+            f"{LATE} gets everything from the beginning, in order and once, while more events come: first the history, "
+            "then what was held for it meanwhile, then what comes now. Nobody else notices.",
         )
-        live = self._gap.unlock(), self._afc6.lose_certificate(), self._gap.lock(), self._afcf7.nominate("Ed Pattern")
-        with self._traffic(*live, pause=1.2):
-            came = history.wait(self._session.operated, history.Asked(LATE, segments=1), execution)
+        self._write_until_ended("history", execution, _PAUSE)
+        came = history.wait(self._session.operated, _HISTORY, execution)
         if not came.done:
             raise StoryError(f"the history of {LATE} did not come: {came}")
-        self._deliver(self._gap.unlock(), self._afcf7.lose_certificate())
+        self._deliver(*(next(self._more) for _ in range(3)))
 
     # -- what the steps are made of ------------------------------------------------------------------------------------
 
@@ -192,79 +206,58 @@ class Story:
         self._put(*items)
         self._until_handled()
 
-    def _let_come(self, *items: Item) -> None:
-        with self._traffic(*items, pause=0.6):
-            pass
+    def _let_come(self, *items: Item, pause: float = _PAUSE) -> None:
+        for item in items:
+            self._put(item)
+            time.sleep(pause)
         self._until_handled()
 
     def _until_handled(self) -> None:
         executions, count = self._session.executions, len(self.written)
         until(lambda: executions.handled() >= count, f"{count} events to be handled", 120)
 
-    @contextmanager
-    def _traffic(self, *items: Item, pause: float = 0.4) -> Iterator[None]:
-        """Have events written one by one beside what happens in the context, and be there at its end."""
+    def _write_until_ended(self, name: str, execution: str, pause: float) -> None:
+        """Write one event after another for as long as an execution runs, and note when that was.
 
-        def write() -> None:
-            for item in items:
-                self._put(item)
-                time.sleep(pause)
-
-        with ThreadPoolExecutor(1) as pool:
-            writing = pool.submit(write)
-            yield
-            writing.result()
+        Raises:
+            StoryError: it does not end.
+        """
+        machine, deadline = self._session.engine.client("stepfunctions"), time.monotonic() + _LONGEST
+        while (described := machine.describe_execution(executionArn=execution))["status"] == RUNNING:
+            if time.monotonic() > deadline:
+                raise StoryError(f"waited {_LONGEST} s in vain for the {name} to end")
+            self._put(next(self._more))
+            time.sleep(pause)
+        self.acts[name] = Act(milliseconds(described["startDate"]), milliseconds(described["stopDate"]))
 
     def _read(self, name: str) -> None:
         self.received[name] += drain(self._session.engine, self.queues[name])
 
-    def _redrive(self, asked: redrive.Asked) -> None:
+    def _redrive(self, name: str, asked: redrive.Asked, pause: float) -> None:
         operated = self._session.operated
         redrive.check(operated, asked)
-        came = redrive.wait(operated, asked, redrive.start(operated, asked))
+        execution = redrive.start(operated, asked)
+        self._write_until_ended(name, execution, pause)
+        came = redrive.wait(operated, asked, execution)
         if not came.done:
             raise StoryError(f"what is held for {asked.recipient} was not let go: {came}")
+        self._until_handled()
 
     def _queue_settings(self, url: str) -> dict[str, str]:
         asked = self._session.engine.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
         return {name: value for name, value in asked["Attributes"].items() if name in _QUEUE_SETTINGS}
 
-    def _widen_contract(self) -> None:
-        """Put a major version 2 beside 1, in a further version of the layer of schemas, and have it judge."""
-        self.contracts = _with_second_major(self._folder)
-        functions = self._session.engine.client("lambda")
-        pages = functions.get_paginator("list_functions").paginate()
-        judging = [one for page in pages for one in page["Functions"] if one.get("Layers")]
-        (name,) = {layer["Arn"].split(":")[-2] for one in judging for layer in one["Layers"]}
-        published = functions.publish_layer_version(LayerName=name, Content={"ZipFile": _zipped(self.contracts)})
-        called = json.dumps(self._session.executions.definition())
-        for function in (one["FunctionName"] for one in judging):
-            functions.update_function_configuration(FunctionName=function, Layers=[published["LayerVersionArn"]])
-            if f":function:{function}:" in called:  # by version, so that a batch never meets half of a change
-                go_live(self._session.engine, self._session.outputs["StateMachineArn"], function)
+
+def _more_of(*marks: Mark) -> Iterator[Item]:
+    """Yield further events, of one mark after another, without an end."""
+    for mark in cycle(marks):
+        yield _next_of(mark)
 
 
-def _with_second_major(folder: Path) -> list[Path]:
-    """Return the folders of the contract as it is, and of a major version 2 that knows one more Status."""
-    first, second = (folder / major for major in ("v1", "v2"))
-    shutil.copytree(ROOT / "schemas" / "v1", first)
-    shutil.copytree(first, second)
-    (second / "VERSION").write_text("2.0.0\n", "utf-8")
-    for path in second.glob("*.json"):
-        path.write_text(path.read_text("utf-8").replace("/schemas/v1/", "/schemas/v2/"), "utf-8")
-    shared = json.loads((second / "shared.json").read_text("utf-8"))
-    shared["$defs"]["status"]["enum"].append(_LEASED)
-    (second / "shared.json").write_text(json.dumps(shared), "utf-8")
-    return [first, second]
-
-
-def _zipped(folders: Sequence[Path]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for folder in folders:
-            for path in folder.iterdir():
-                archive.write(path, f"{folder.name}/{path.name}")
-    return content.getvalue()
+def _next_of(mark: Mark) -> Item:
+    if mark.entitlement:
+        return mark.nominate("Cy Sample") if mark.version % 2 else mark.lose_certificate()
+    return mark.unlock() if mark.locked else mark.lock()
 
 
 def _now() -> int:

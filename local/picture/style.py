@@ -12,11 +12,13 @@ h1{font-size:1.5rem;line-height:1.2;margin:.2em 0}h2{font-size:1.15rem;margin:1.
 h3{font-size:1rem;margin:0 0 .5em}h4{font-size:.95rem;margin:0}
 p{margin:.3em 0 .6em;max-width:75ch}.note,.at{color:var(--soft);font-size:.87rem}code{font-size:.9em;
 overflow-wrap:anywhere}
+header .note{max-width:none}
 .scroll{overflow-x:auto}.scroll:focus-visible,summary:focus-visible{outline:2px solid var(--live);outline-offset:2px}
 .verdicts,.legend{list-style:none;margin:.8em 0;padding:0;display:grid;gap:2px 24px;
 grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr))}
-.held b{color:var(--good)}.broken b{color:var(--bad)}
+.kept b{color:var(--good)}.broken b{color:var(--bad)}
 .legend li{display:flex;gap:8px;align-items:center;font-size:.87rem}.legend svg{flex:none}
+summary .at{font-weight:400}
 .story{padding-left:1.6em;margin:0;columns:2 420px;column-gap:40px}.story li{break-inside:avoid;margin-bottom:.6em}
 .timeline{display:flex;border:1px solid var(--line);border-radius:8px;padding:8px 0 4px 8px}
 .timeline .names{flex:none}.timeline .scroll{flex:1;min-width:0}
@@ -27,13 +29,13 @@ svg .tick,svg .step text,svg .dot text{text-anchor:middle}
 .step circle{fill:var(--ink)}svg .step text{fill:var(--paper);font-weight:700;font-size:11px}
 .dot{fill:var(--live);color:var(--live)}.dot.released{fill:var(--released);color:var(--released)}
 .dot.redriven{fill:var(--redriven);color:var(--redriven)}.dot.history{fill:var(--history);color:var(--history)}
-.dot line{stroke:currentColor}svg .dot text{fill:#fff;font-size:10px;font-weight:600}
+.dot.foreign{fill:var(--bad);color:var(--bad)}svg .dot text{fill:#fff;font-size:10px;font-weight:600}
 .dot.held{color:var(--released)}.dot.held circle{fill:var(--paper);stroke:var(--released);stroke-width:1.5}
 svg .dot.held text{fill:var(--ink)}
 .bar{color:var(--redriven)}.bar.quarantined{color:var(--released)}.bar.history{color:var(--history)}
 .bar rect{fill:currentColor;fill-opacity:.2;stroke:currentColor}.bar.elsewhere rect{fill-opacity:.07;
 stroke-dasharray:3 3}
-svg .bar text{font-size:10.5px}svg .bar .beside{text-anchor:end}
+svg .bar text{font-size:10.5px}svg .bar .before{text-anchor:end}
 details{border-top:1px solid var(--line);padding:6px 0}summary{cursor:pointer;font-weight:600}
 table{border-collapse:collapse;font-size:.87rem;margin:.4em 0}th,td{text-align:left;padding:3px 14px 3px 0;
 vertical-align:top;border-bottom:1px solid var(--line);white-space:nowrap}
@@ -46,7 +48,7 @@ svg .state.failed .count{fill:var(--bad)}
 .inside{fill:none;stroke:var(--line)}.way path{fill:none;stroke:var(--live);opacity:.75}
 .way.back path{stroke:var(--redriven)}
 #tip path{fill:var(--soft)}
-svg .told,svg .beside{paint-order:stroke;stroke:var(--paper);stroke-width:4px}
+svg .told,svg .before,svg .behind{paint-order:stroke;stroke:var(--paper);stroke-width:4px}
 article{border-top:1px solid var(--line);padding:8px 0}article p{max-width:none}
 dl{margin:0;display:grid;grid-template-columns:max-content minmax(0,1fr);gap:0 12px;font-size:.87rem}
 dt{font-weight:600}dd{margin:0}

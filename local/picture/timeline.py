@@ -1,10 +1,10 @@
 """The timeline: one panel per client and for the gate, a row per mark, time from left to right."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from local.picture.facts import Arrival, Event, Facts, Wait
+from local.picture.facts import FOREIGN, Arrival, Event, Facts, Wait
 from mark_event_queue.domain.held import GATE
 from meq.text import many
 
@@ -13,16 +13,17 @@ WAYS = {
     "released": "by a release, after it had waited at the gate",
     "redriven": "by a redrive, after it had waited for this client",
     "history": "as history",
+    FOREIGN: "from elsewhere: the demo did not write it",
 }
 """The ways in which an event comes, and what each means."""
 
-_PLOT, _SHORTEST_SECONDS = 1140, 10
+_PLOT, _SHORTEST_SECONDS = 1200, 10
 _TICKS, _ROOM_FOR_TICK = (1, 2, 5, 10, 20, 60), 40
-_LEFT, _RIGHT, _TOP = 10, 30, 44
-_ROW, _BAR, _DOT = 42, 14, 9
-_CHARACTER = 5.7
-_PANEL_GAP = 30
-_SHORTEST_LABEL = 12
+_LEFT, _RIGHT = 10, 30
+_DOT, _LANE, _STEP = 8, 18, 19
+_LINE, _CHARACTER = 12, 5.7
+_PANEL_GAP = 25
+_ROOM_BESIDE = 150
 
 
 class _Span(NamedTuple):
@@ -30,31 +31,29 @@ class _Span(NamedTuple):
 
     since: int
     until: int | None
-    why: Sequence[str]
-    reason: str
+    waits: Sequence[Wait]
 
 
 def timeline(facts: Facts) -> str:
     """Return the timeline as HTML: the names of the rows stand still, what happened beside them can be scrolled."""
-    panels = [_panel(facts, client) for client in facts.clients]
+    waiting = {wait.recipient for wait in facts.waits}
+    panels = [_panel(facts, client) for client in sorted(facts.clients, key=lambda client: client not in waiting)]
     if at_gate := [wait for wait in facts.waits if wait.recipient == GATE]:
-        panels.insert(
-            0, _Panel(GATE, "Gate", f"held {many(len(at_gate), 'event')} for everybody", _marks(facts, at_gate))
-        )
-    names, drawn, y, right = [], [], _TOP, 0.0
+        marks = dict.fromkeys(facts.event(wait.event_id).mark for wait in at_gate)
+        panels.insert(0, _Panel(GATE, "Gate", f"held {many(len(at_gate), 'event')} for everybody", list(marks)))
+    axis, top = _axis(facts)
+    names, drawn, y = [], [], top
     for panel in panels:
-        names.append(f'<text class="panel" x="0" y="{y + 18}">{escape(panel.name)}</text>')
-        drawn.append(f'<text class="told" x="{_LEFT}" y="{y + 18}">{escape(panel.told)}</text>')
+        names.append(f'<text class="panel" x="0" y="{y + 17}">{escape(panel.name)}</text>')
+        drawn.append(f'<text class="told" x="{_LEFT}" y="{y + 17}">{escape(panel.told)}</text>')
         y += _PANEL_GAP
         for mark in panel.marks:
-            names.append(f'<text class="mark" x="0" y="{y + 28}">{escape(mark)}</text>')
-            row, end = _row(facts, panel.recipient, mark, y)
-            drawn.append(f'<line class="row" x1="0" x2="100%" y1="{y + _ROW}" y2="{y + _ROW}"/>{row}')
-            right = max(right, end)
-            y += _ROW
-        y += 8
-    width = round(max(right, _x(facts, facts.end)) + _RIGHT)
-    axis = _axis(facts, y, width)
+            row, dots, end = _row(facts, panel.recipient, mark, y)
+            names.append(f'<text class="mark" x="0" y="{dots + 4}">{escape(mark)}</text>')
+            y = end
+            drawn.append(f'<line class="row" x1="0" x2="100%" y1="{y}" y2="{y}"/>{row}')
+        y += 4
+    width = round(_x(facts, facts.end) + _RIGHT)
     label = "When each event came to each client, and what waited; the tables below say the same in words"
     return (
         f'<div class="timeline"><svg class="names" width="76" height="{y}" aria-hidden="true">{"".join(names)}</svg>'
@@ -71,121 +70,124 @@ class _Panel(NamedTuple):
 
 
 def _panel(facts: Facts, client: str) -> _Panel:
-    ways = [facts.way(arrival) for arrival in facts.arrivals if arrival.client == client]
+    came = [arrival for arrival in facts.arrivals if arrival.client == client]
+    ways = [facts.way(arrival) for arrival in came]
     told = ", ".join(f"{ways.count(way)} {way}" for way in WAYS if way in ways)
-    return _Panel(
-        client, client, f"{many(len(ways), 'event')} came" + (f": {told}" if told else ""), _marks(facts, None)
-    )
+    marks = dict.fromkeys([event.mark for event in facts.events] + [FOREIGN] * (FOREIGN in ways))
+    return _Panel(client, client, f"{many(len(ways), 'event')} came" + (f": {told}" if told else ""), list(marks))
 
 
-def _marks(facts: Facts, waits: Iterable[Wait] | None) -> list[str]:
-    """Return the marks in the order in which they appeared; of the events that waited, if asked."""
-    ids = None if waits is None else {wait.event_id for wait in waits}
-    return list(dict.fromkeys(event.mark for event in facts.events if ids is None or event.event_id in ids))
-
-
-def _row(facts: Facts, recipient: str, mark: str, y: int) -> tuple[str, float]:
-    """Return what happened to a mark, and how far to the right it reaches."""
-    events = {event.event_id: event for event in facts.events if event.mark == mark}
-    drawn = "".join(_bar(facts, span, y) for span in _spans(facts, recipient, events))
+def _row(facts: Facts, recipient: str, mark: str, y: int) -> tuple[str, int, int]:
+    """Return what happened to a mark: waits as bars, below them the events; where these begin, and where it ends."""
+    bars = [_bar(facts, span, y) for span in _spans(facts, recipient, mark)]
     if recipient != GATE:
-        drawn += "".join(_bar(facts, span, y, "elsewhere") for span in _spans(facts, GATE, events))
-    right = 0.0
-    for event, at, way, text in _dots(facts, recipient, events):
-        exact = _x(facts, at)
-        x = max(exact, right + 2 * _DOT + 1)
-        drawn += _dot(event, _Place(x, exact, y), way, text)
-        right = x
-    return drawn, right
+        bars += [_bar(facts, span, y, "elsewhere") for span in _spans(facts, GATE, mark)]
+    lanes: list[float] = []
+    drawn = [bar for bar, _ in bars]
+    first = y + max((height for _, height in bars), default=0) + 5 + _DOT
+    for event, at, way, text in _dots(facts, recipient, mark):
+        x = _x(facts, at)
+        # A shape stands at its time: what came at the same time is below it, in the order in which it came.
+        lane = next((number for number, taken in enumerate(lanes) if taken + _LANE <= x), len(lanes))
+        lanes[lane : lane + 1] = [x]
+        drawn.append(_dot(event, (x, first + lane * _LANE), way, text))
+    return "".join(drawn), first, first + max(0, len(lanes) - 1) * _LANE + _DOT + 3
 
 
-def _dots(facts: Facts, recipient: str, events: dict[str, Event]) -> list[tuple[Event, int, str, str]]:
+def _dots(facts: Facts, recipient: str, mark: str) -> list[tuple[Event, int, str, str]]:
     """Return the events of a row with the time, the way and what there is to tell of each, in the order they came."""
     if recipient == GATE:
-        held = [wait for wait in facts.waits if wait.recipient == GATE and wait.event_id in events]
-        return [(events[one.event_id], one.since, "held", one.why) for one in held]
-    came = [one for one in facts.arrivals if one.client == recipient and one.event_id in events]
-    return [(events[one.event_id], one.at, facts.way(one), told(facts, one)) for one in came]
+        held = sorted(_waits(facts, GATE, mark), key=lambda wait: wait.since)
+        return [(facts.event(one.event_id), one.since, "held", one.where_and_why) for one in held]
+    came = [one for one in facts.arrivals if one.client == recipient and facts.event(one.event_id).mark == mark]
+    return [(facts.event(one.event_id), one.at, facts.way(one), told(facts, one)) for one in came]
 
 
 def told(facts: Facts, arrival: Arrival) -> str:
     """Return how an event came, and what it had waited for."""
-    waited = [f"{wait.why} (from {facts.seconds(wait.since)} on)" for wait in facts.waits_before(arrival)]
+    waits = facts.waits_before(arrival)
+    waited = [f"{wait.where_and_why} (from {facts.seconds(wait.since)} on)" for wait in waits]
     way = facts.way(arrival)
     return f"{way}; had waited {'; then '.join(waited)}" if waited else way
 
 
-def _spans(facts: Facts, recipient: str, events: dict[str, Event]) -> list[_Span]:
+def _waits(facts: Facts, recipient: str, mark: str) -> list[Wait]:
+    return [wait for wait in facts.waits if wait.recipient == recipient and facts.event(wait.event_id).mark == mark]
+
+
+def _spans(facts: Facts, recipient: str, mark: str) -> list[_Span]:
     spans: list[_Span] = []
-    waits = [wait for wait in facts.waits if wait.recipient == recipient and wait.event_id in events]
-    for wait in sorted(waits, key=lambda one: one.since):
+    for wait in sorted(_waits(facts, recipient, mark), key=lambda one: one.since):
         last = spans[-1] if spans else None
-        if last and last.reason == wait.reason and (last.until is None or wait.since <= last.until):
+        goes_on = last and (wait.behind or last.until is None or wait.since <= last.until)
+        if last and goes_on and last.waits[0].reason == wait.reason:
             until = None if last.until is None or wait.until is None else max(last.until, wait.until)
-            spans[-1] = last._replace(until=until, why=list(dict.fromkeys([*last.why, wait.why])))
+            spans[-1] = last._replace(until=until, waits=[*last.waits, wait])
         else:
-            spans.append(_Span(wait.since, wait.until, [wait.why], wait.reason))
+            spans.append(_Span(wait.since, wait.until, [wait]))
     return spans
 
 
-def _bar(facts: Facts, span: _Span, y: int, more: str = "") -> str:
+def _bar(facts: Facts, span: _Span, y: int, more: str = "") -> tuple[str, int]:
+    """Return the bar of a wait, and how high it is: its reason may need a second line."""
+    first = span.waits[0]
     x, end = _x(facts, span.since), _x(facts, span.until or facts.end)
     width = max(end - x, 3)
     until = "until now" if span.until is None else f"until {facts.seconds(span.until)}"
-    title = f"waited from {facts.seconds(span.since)} {until}: {'; '.join(span.why)}"
-    why, room = span.why[0].removeprefix("at the gate: "), int((width - 8) / _CHARACTER)
-    if room < _SHORTEST_LABEL:
-        label = f'<text class="beside" x="{x - 4:.1f}" y="{y + 12.5}">{escape(span.reason)}</text>'
-    else:
-        shown = why if len(why) <= room else f"{why[: room - 1]}…"
-        label = f'<text x="{x + 4:.1f}" y="{y + 12.5}">{escape(shown)}</text>'
-    return (
-        f'<g class="bar {escape(span.reason)} {more}"><title>{escape(title)}</title>'
-        f'<rect x="{x:.1f}" y="{y + 2}" width="{width:.1f}" height="{_BAR}" rx="3"/>{label}</g>'
+    whys = dict.fromkeys(wait.where_and_why for wait in span.waits)
+    title = f"waited from {facts.seconds(span.since)} {until}: {'; '.join(whys)}"
+    lines, room = [", ".join(first.lines)], (width - 8) / _CHARACTER
+    if len(lines[0]) > room and len(first.lines) > 1:
+        lines = [", ".join(first.lines[:-1]), first.lines[-1]]
+    at, place = x + 4, ""
+    if max(map(len, lines)) > room:
+        at, place = (x - 4, ' class="before"') if x > _ROOM_BESIDE else (end + 4, ' class="behind"')
+    label = "".join(
+        f'<text{place} x="{at:.1f}" y="{y + 1 + number * _LINE}">{escape(line)}</text>'
+        for number, line in enumerate(lines, start=1)
     )
+    height = len(lines) * _LINE + 3
+    return (
+        f'<g class="bar {escape(first.reason)} {more}"><title>{escape(title)}</title>'
+        f'<rect x="{x:.1f}" y="{y + 2}" width="{width:.1f}" height="{height}" rx="3"/>{label}</g>'
+    ), height
 
 
-class _Place(NamedTuple):
-    """Where a shape is: `x`, where there is room for it, `exact`, where its time is, and the top of its row."""
-
-    x: float
-    exact: float
-    y: int
-
-
-def _dot(event: Event, place: _Place, way: str, told_of_it: str) -> str:
-    x, exact, y = place
-    middle = y + 28
+def _dot(event: Event, place: tuple[float, int], way: str, told_of_it: str) -> str:
+    x, y = place
     title = escape(f"Event {event.number}, {event.name} of {event.mark}, {event.event_id}: {told_of_it}")
     shapes = {
-        "released": f'<path d="M{x:.1f} {middle - 11}l11 11l-11 11l-11 -11z"/>',
-        "redriven": f'<rect x="{x - 9:.1f}" y="{middle - 9}" width="18" height="18" rx="2"/>',
-        "history": f'<path d="M{x - 5:.1f} {middle - 9}h10l5 9l-5 9h-10l-5 -9z"/>',
+        "released": f'<path d="M{x:.1f} {y - 9}l13 9l-13 9l-13 -9z"/>',
+        "redriven": f'<rect x="{x - 8:.1f}" y="{y - 8}" width="16" height="16" rx="2"/>',
+        "history": f'<path d="M{x - 4.5:.1f} {y - 8}h9l4 8l-4 8h-9l-4 -8z"/>',
     }
-    shape = shapes.get(way, f'<circle cx="{x:.1f}" cy="{middle}" r="{_DOT}"/>')
+    shape = shapes.get(way, f'<circle cx="{x:.1f}" cy="{y}" r="{_DOT}"/>')
     return (
         f'<g class="dot {way}"><title>{title}</title>'
-        f'<line x1="{exact:.1f}" x2="{x:.1f}" y1="{y + _ROW - 1}" y2="{middle + 8}"/>'
-        f'{shape}<text x="{x:.1f}" y="{middle + 3.5}">{event.number}</text></g>'
+        f'{shape}<text x="{x:.1f}" y="{y + 3.5}">{event.number or "?"}</text></g>'
     )
 
 
-def _axis(facts: Facts, height: int, width: int) -> str:
-    drawn: list[str] = []
-    last = -20.0
+def _axis(facts: Facts) -> tuple[str, int]:
+    """Return the seconds and the beginnings of the steps, and how high they are."""
     apart = next((tick for tick in _TICKS if tick * _scale(facts) > _ROOM_FOR_TICK), _TICKS[-1])
-    for second in range(0, (facts.end - facts.start) // 1000 + 1, apart):
-        at = _x(facts, facts.start + second * 1000)
-        drawn.append(f'<text class="tick" x="{at:.1f}" y="12">{second} s</text>')
+    drawn = [
+        f'<text class="tick" x="{_x(facts, facts.start + second * 1000):.1f}" y="12">{second} s</text>'
+        for second in range(0, (facts.end - facts.start) // 1000 + 1, apart)
+    ]
+    lanes: list[float] = []
     for number, step in enumerate(facts.steps, start=1):
-        exact = _x(facts, step.at)
-        x = last = max(exact, last + 19)
+        x = _x(facts, step.at)
+        lane = next((number for number, taken in enumerate(lanes) if taken + _STEP <= x), len(lanes))
+        lanes[lane : lane + 1] = [x]
+        y = 28 + lane * _STEP
         title = escape(f"{number}: {step.title}, {facts.seconds(step.at)}")
         drawn.append(
-            f'<g class="step"><title>{title}</title><line x1="{exact:.1f}" x2="{exact:.1f}" y1="36" y2="{height}"/>'
-            f'<circle cx="{x:.1f}" cy="28" r="8.5"/><text x="{x:.1f}" y="31.5">{number}</text></g>'
+            f'<g class="step"><title>{title}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="100%"/>'
+            f'<circle cx="{x:.1f}" cy="{y}" r="8.5"/><text x="{x:.1f}" y="{y + 3.5}">{number}</text></g>'
         )
-    return f'<line class="row" x1="0" x2="{width}" y1="{_TOP}" y2="{_TOP}"/>{"".join(drawn)}'
+    top = 24 + max(1, len(lanes)) * _STEP
+    return f'<line class="row" x1="0" x2="100%" y1="{top}" y2="{top}"/>{"".join(drawn)}', top
 
 
 def _x(facts: Facts, at: int) -> float:

@@ -16,6 +16,7 @@ import pytest
 
 from local.stack import ROOT
 
+CLIENTS = ("original", "Insurer", "Police", "Archive")
 DEAD = "http://127.0.0.1:9"
 
 
@@ -60,28 +61,32 @@ def start(module: str, folder: Path = ROOT, environment: dict[str, str] | None =
     )
 
 
-def test_two_demos_at_once_both_hold_every_guarantee(office: tuple[Path, dict[str, str]]):
+def test_two_demos_at_once_both_keep_every_guarantee(office: tuple[Path, dict[str, str]]):
     """Each has its own port, stacks and queues; each exits with 0, also the one that is far from at home."""
     demos = [start("local.demo"), start("local.demo", *office)]
     outputs = [demo.communicate(timeout=400)[0] for demo in demos]
     assert [demo.returncode for demo in demos] == [0, 0], outputs
     for output, root in zip(outputs, (ROOT, office[0]), strict=True):
-        assert output.count("held  ") == 6
-        for client in ("original", "Insurer", "Police", "Archive"):
-            assert f"{client}: 27 delivered, 0 still held" in output
-        assert "breaks the contract, enum at /RegistrationNumber/Status" in output
-        assert "parked: Sqs.QueueDoesNotExist" in output
-        _assert_shown((root / "build" / "demo.html").read_text("utf-8"))
+        assert output.count("    kept    ") == 6
+        assert output.count("    shown      ") == 7
+        (written,) = re.findall(r"^What was written: ([0-9]+) events$", output, re.MULTILINE)
+        for client in CLIENTS:
+            assert f"{client}: {written} delivered, 0 still held" in output
+        assert "8: Status: enum (/RegistrationNumber/Status), breaks the contract" in output
+        assert "behind event 8, which breaks the contract" in output
+        assert re.search("behind event [0-9]+, parked: Sqs.QueueDoesNotExist", output)
+        _assert_drawn((root / "build" / "demo.html").read_text("utf-8"), written)
     assert list(Path(office[1]["TMPDIR"]).iterdir()) == []
 
 
-def _assert_shown(picture: str) -> None:
+def _assert_drawn(picture: str, written: str) -> None:
     """The picture tells of every client, of each way to come, of what waited, and of the path that parked."""
-    for client in ("original", "Insurer", "Police", "Archive"):
-        assert f"{client}: what came, in that order (27)" in picture
+    for client in CLIENTS:
+        assert f"{client}: what came, in that order ({written})" in picture
     for way in ("live", "released", "redriven", "history"):
         assert f'class="dot {way}"><title>Event' in picture
-    assert "at the gate: breaks the contract, enum at /RegistrationNumber/Status" in picture
+    assert "at the gate: Status: enum (/RegistrationNumber/Status), breaks the contract" in picture
+    assert "Client Served <b>(nothing to send)</b>" in picture
     assert "Send Wave ✕ Sqs.QueueDoesNotExist</span> → Wave Refused → All Accepted? → Park Events" in picture
     assert "Ann Example" not in picture
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from local.guarantees import Evidence, verdicts
+from local.guarantees import Deployed, Evidence, Outage, verdicts
 from local.marks import Item, Mark
 from local.queues import Message
+from local.stack import SCHEMAS
 from mark_event_queue.domain.attributes import json_object
 from mark_event_queue.domain.events import to_group_id
 
@@ -87,3 +88,31 @@ def test_an_event_both_delivered_and_quarantined_is_found():
     sound = sound_evidence()
     evidence = replace(sound, quarantined=[json.loads(sound.delivered["a"][0].body)["eventId"]])
     assert "nothing lost" in broken(evidence)
+
+
+def test_an_event_is_judged_by_the_contract_of_when_it_came():
+    """Valid by a version that came later than the event: it should not have been let through."""
+    sound = sound_evidence()
+    came = [replace(message, sent=1_000) for message in sound.delivered["a"]]
+    evidence = replace(sound, delivered=dict(sound.delivered) | {"a": came, "b": []}, parked={"b": sound.ids()})
+    assert broken(replace(evidence, contracts=[Deployed(SCHEMAS, 1_000)])) == set()
+    assert broken(replace(evidence, contracts=[Deployed(SCHEMAS, 1_001)])) == {"contract"}
+
+
+def test_what_comes_only_with_another_clients_queue_is_found():
+    """While a queue is gone, what is written has come to everybody else before it is there again."""
+    sound = sound_evidence()
+    first, second, third = sound.ids()
+    came = [replace(message, sent=number * 1_000) for number, message in enumerate(sound.delivered["a"], start=1)]
+    evidence = replace(
+        sound, delivered=dict(sound.delivered) | {"a": came}, written={first: 900, second: 1_900, third: 2_900}
+    )
+    assert broken(replace(evidence, outages=[Outage("b", 1_500, 2_500)])) == set()
+    assert broken(replace(evidence, outages=[Outage("b", 1_500, 2_000)])) == {"nobody blocked"}
+    assert broken(replace(evidence, outages=[Outage("b", 1_500, 2_000, waiting=["a"])])) == set()
+
+
+def test_a_message_that_nobody_wrote_is_found():
+    """Without the attributes of an event, too: it is told, and the judge goes on."""
+    foreign = Message("no JSON", "group", {})
+    assert broken(with_delivered(lambda got: [*got, foreign])) == {"exact"}

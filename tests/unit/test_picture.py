@@ -14,14 +14,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from local.guarantees import Verdict
+from local.guarantees import Deployed, Verdict
 from local.inspection import Execution, Held
 from local.marks import Mark
 from local.picture.collect import collect
-from local.picture.facts import Arrival, Event, Facts, Run, Step, Wait
+from local.picture.facts import FOREIGN, Arrival, Event, Facts, Rule, Run, Step, Wait
 from local.picture.page import page
 from local.picture.paths import Path, path_of
 from local.queues import Message
+from local.stack import SCHEMAS
 from local.story import Step as Told
 from local.story import Written
 from mark_event_queue.domain.attributes import json_object
@@ -30,6 +31,9 @@ from mark_event_queue.domain.held import GATE
 from tests.builders import state_machine
 
 START = 1_790_000_000_000
+ZERO = 16.0
+"""Where a drawing has its first moment."""
+ENUM = Rule("/x/Status", "enum")
 HOSTILE = '<script>alert("1")</script>&amp;\''
 
 
@@ -78,10 +82,12 @@ def facts(**changes) -> Facts:
     arrivals = [arrival("Insurer", number) for number in (1, 2, 3)]
     arrivals += [arrival("Archive", 1, is_history=True), arrival("Archive", 2), arrival("Archive", 3)]
     waits = [
-        Wait(GATE, "id-2", START + 2100, START + 2400, "quarantined", "ContractBroken", ["enum at /x/Status"]),
+        Wait(GATE, "id-2", START + 2100, START + 2400, "quarantined", "ContractBroken", [ENUM]),
         Wait("Archive", "id-3", START + 3100, START + 3500, "parked", "Sqs.QueueDoesNotExist"),
     ]
-    run = Run("run-1", "SUCCEEDED", START, 120, False, ["Archive", "Insurer"], 3, path_of(HISTORY))
+    run = Run(
+        "run-1", "SUCCEEDED", START, 120, False, ["Archive", "Insurer"], ["id-1", "id-2", "id-3"], path_of(HISTORY)
+    )
     sound = Facts(
         ["Insurer", "Archive"],
         events,
@@ -158,15 +164,21 @@ def test_every_event_that_came_is_there_once_for_its_client_and_says_how():
     assert "LockEvent of B1 GAP, id-2: released" in found["released"][0]
 
 
-def test_events_that_came_at_once_do_not_hide_one_another():
-    """A hundred events of a mark in one millisecond stand side by side, in order."""
-    events = [event(number) for number in range(1, 101)]
-    arrivals = [Arrival("Insurer", one.event_id, START + 5000) for one in events]
+def test_events_that_came_at_once_stand_below_one_another_at_their_time():
+    """A hundred events of a mark in one millisecond, then one much later: each at its time, none hidden, in order."""
+    events = [event(number) for number in range(1, 102)]
+    arrivals = [Arrival("Insurer", one.event_id, START + 5000) for one in events[:100]]
+    arrivals.append(Arrival("Insurer", events[100].event_id, START + 10_000))
     drawn = page(facts(clients=["Insurer"], events=events, arrivals=arrivals, waits=[]))
-    places = [float(x) for x in re.findall(r'<circle cx="([0-9.]+)" cy="[0-9]+" r="9"/><text', drawn)]
+    found = re.findall(r'<circle cx="([0-9.]+)" cy="([0-9]+)" r="8"/><text', drawn)
+    places = [(float(x), int(y)) for x, y in found]
     assert len(places) == len(events)
-    assert all(later - earlier >= 18 for earlier, later in pairwise(places))
-    assert max(places) < max(float(width) for width in re.findall(r'<svg width="([0-9]+)"', drawn))
+    assert len({x for x, _ in places[:100]}) == 1
+    assert all(below - above >= 17 for (_, above), (_, below) in pairwise(places[:100]))
+    assert places[100] == (pytest.approx(2 * (places[0][0] - ZERO) + ZERO, abs=0.2), places[0][1])
+    assert max(y for _, y in places) < max(
+        int(height) for height in re.findall(r'<svg width="[0-9]+" height="(\d+)', drawn)
+    )
 
 
 def test_every_wait_has_its_reason_in_the_timeline_and_in_the_table():
@@ -175,17 +187,32 @@ def test_every_wait_has_its_reason_in_the_timeline_and_in_the_table():
     assert shown.titles_of("parked") == ["waited from 3.1 s until 3.5 s: parked: Sqs.QueueDoesNotExist"]
     at_gate = shown.titles_of("quarantined")
     assert len(at_gate) == 1 + len(facts().clients)
-    assert set(at_gate) == {"waited from 2.1 s until 2.4 s: at the gate: breaks the contract, enum at /x/Status"}
+    broken = "Status: enum (/x/Status), breaks the contract"
+    assert set(at_gate) == {f"waited from 2.1 s until 2.4 s: at the gate: {broken}"}
     assert shown.texts.count("parked: Sqs.QueueDoesNotExist") == 1
-    assert "released; had waited at the gate: breaks the contract, enum at /x/Status (from 2.1 s on)" in shown.texts
+    assert f"released; had waited at the gate: {broken} (from 2.1 s on)" in shown.texts
+    assert "<details open><summary>What waited (2)" in shown.html
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(9, 1), (3, 2), (0.1, 2)])
+def test_the_reason_is_never_cut_off(seconds, lines):
+    """Where a bar is too short for one line it has two; where it is too short for these, they are beside it."""
+    wait = Wait(
+        "Archive", "id-3", START + 1000, START + 1000 + round(seconds * 1000), "parked", "Sqs.QueueDoesNotExist"
+    )
+    texts = Page(page(facts(waits=[wait], steps=[Step(START, "", ""), Step(START + 25_000, "", "")]))).texts
+    assert ("QueueDoesNotExist, parked" in texts) == (lines == 1)
+    assert ({"QueueDoesNotExist", "parked"} <= {*texts}) == (lines == 2)
 
 
 def test_what_still_waits_is_told():
-    """A wait without an end reaches to the end of the timeline and says that it goes on."""
+    """A wait without an end reaches to the end of the timeline and says that it goes on; the table counts them."""
     still = Wait("Archive", "id-3", START + 3100, None, "paused")
     shown = Page(page(facts(waits=[still], arrivals=facts().arrivals[:5])))
     assert shown.titles_of("paused") == ["waited from 3.1 s until now: paused"]
     assert "still waits" in shown.texts
+    ended = Wait("Archive", "id-1", START + 1100, START + 1500, "paused")
+    assert "1 of 2 still wait" in Page(page(facts(waits=[ended, still]))).texts
 
 
 def test_waits_of_a_mark_that_go_over_into_one_another_are_one_bar():
@@ -205,12 +232,17 @@ def test_texts_are_escaped_and_drawings_are_sound():
         clients=[HOSTILE],
         events=[Event(1, HOSTILE, HOSTILE, HOSTILE, START)],
         arrivals=[Arrival(HOSTILE, HOSTILE, START + 1)],
-        waits=[Wait(HOSTILE, HOSTILE, START, START + 1, HOSTILE, HOSTILE, [HOSTILE])],
+        waits=[
+            Wait(HOSTILE, HOSTILE, START, START + 1, HOSTILE, HOSTILE),
+            Wait(GATE, HOSTILE, START, START + 1, "quarantined", HOSTILE, [Rule(HOSTILE, HOSTILE)]),
+        ],
         steps=[Step(START, HOSTILE, HOSTILE)],
-        runs=[Run(HOSTILE, HOSTILE, START, 1, False, [HOSTILE], 1, path_of([entered(1, 0, HOSTILE)]))],
+        runs=[Run(HOSTILE, HOSTILE, START, 1, False, [HOSTILE], [HOSTILE], path_of([entered(1, 0, HOSTILE)]))],
         verdicts=[Verdict(HOSTILE, [HOSTILE])],
         definition={"StartAt": HOSTILE, "States": {HOSTILE: {"Type": "Pass"}}},
         made=HOSTILE,
+        shown=[Verdict(HOSTILE, [HOSTILE])],
+        failure=HOSTILE,
     )
     html = page(hostile)
     shown = Page(html)
@@ -245,24 +277,27 @@ def test_contents_of_events_are_not_in_the_picture():
         Message(json_object(item), to_group_id("AFC 6"), told, START + 100)
         for item, told in zip(items, attributes, strict=True)
     ]
-    held = Held("Insurer", messages[1].event_id, START, "parked", "Sqs.QueueDoesNotExist", "[]")
+    ids = [message.event_id for message in messages]
+    held = Held("Insurer", messages[1].event_id, START, "parked", "Sqs.QueueDoesNotExist", "[]", messages[0].event_id)
     story = SimpleNamespace(
         received={"Insurer": messages, "fan-out": messages},
         written=[Written(item, START) for item in items],
         steps=[Told(START, "A step", "What happens.")],
         watch=SimpleNamespace(seen={("Insurer", held.event_id): held}),
+        contracts=[Deployed(SCHEMAS)],
+        acts={},
     )
     entry = entered(1, 0, "Validate Events") | {"timestamp": datetime.fromtimestamp(START / 1000, UTC)}
     entry["stateEnteredEventDetails"]["input"] = json.dumps([message.body for message in messages])
     executions = SimpleNamespace(
-        all=lambda: [Execution("run-1", "SUCCEEDED", False, ["Insurer"], 2, 0, 0, {})],
+        all=lambda: [Execution("run-1", "SUCCEEDED", False, ["Insurer"], ids, START, START + 9, 2, 0, 0, {})],
         history=lambda _: [entry],
         definition=state_machine,
     )
     html = page(collect(story, executions, [], datetime.now(UTC)))
     assert items[0]["eventId"]["S"] in html
     assert "AddressUpdateEvent of AFC 6" in html
-    assert "redriven; had waited parked: Sqs.QueueDoesNotExist" in html
+    assert "redriven; had waited behind event 1, parked: Sqs.QueueDoesNotExist" in html
     contents = [
         "Ann Example",
         "01632 960001",
@@ -299,21 +334,58 @@ def test_the_graph_counts_executions_and_marks_what_failed():
     assert "Validate Events → Deliver To Clients: 2 executions" in shown.titles_of("way")
 
 
-def test_what_was_parked_or_held_is_listed_with_its_path():
-    """An execution that parked is told with the way that it took for each client; an ordinary one is only counted."""
+def test_an_execution_says_what_it_carried_what_of_that_waited_and_by_which_path():
+    """Whether an event waited is asked of the watch: a state that the whole batch goes through does not tell."""
     shown = Page(page(facts()))
-    assert any("something was parked for a client" in text for text in shown.texts)
+    assert "0.0 s: 1 (AFC 6), 2 (B1 GAP), 3 (AFC 6) " in shown.texts
+    waited = "2 held at the gate, Status: enum (/x/Status), breaks the contract; 3 held for Archive, parked: Sqs"
+    assert any(text.startswith(waited) for text in shown.texts)
     assert "Send Wave ✕ Sqs.Refused" in shown.texts
-    ordinary = replace(facts().runs[0], path=Path())
-    assert not any("something was parked" in text for text in Page(page(facts(runs=[ordinary]))).texts)
+    at_gate = path_of([entered(1, 0, "Hold At Gate")])
+    live = replace(facts().runs[0], event_ids=["id-1"], path=at_gate)
+    assert "nothing waited" in Page(page(facts(runs=[live]))).texts
+
+
+def test_what_a_release_brings_is_not_said_to_be_held_at_the_gate():
+    """Of its events those are told that wait for a client after it."""
+    released = replace(facts().runs[0], released=True, event_ids=["id-2"], path=Path())
+    shown = Page(page(facts(runs=[released])))
+    assert "0.0 s: released 2 (B1 GAP) " in shown.texts
+    assert "nothing waited" in shown.texts
+    waits = [*facts().waits, Wait("Archive", "id-2", START + 2500, None, "history")]
+    assert "held for Archive, history under way" in Page(page(facts(runs=[released], waits=waits))).texts
+
+
+def test_a_client_to_whom_nothing_was_sent_is_told_of():
+    """Its branch says so; that of a client to whom something was sent does not."""
+    assert Page(page(facts())).texts.count("(nothing to send)") == 1
 
 
 @pytest.mark.parametrize("found", [[], ["Insurer: id-1"]])
 def test_a_broken_guarantee_is_told_with_what_speaks_against_it(found):
     """The verdict in the picture is that of the judge."""
     shown = Page(page(facts(verdicts=[Verdict("once: no event twice", found)])))
-    assert ("✕ broken" if found else "✓ held") in shown.texts
+    assert ("✕ broken" if found else "✓ kept") in shown.texts
     assert ("Insurer: id-1" in shown.texts) == bool(found)
+
+
+def test_what_a_step_did_not_show_is_told_and_so_is_what_ended_the_story():
+    """Above the story, and above everything."""
+    shown = Page(page(facts(shown=[Verdict("1 A step", ["nothing was seen"])], failure="no event came. Run it again.")))
+    assert {"✕ not shown", "nothing was seen", "✕ The demo did not come to its end:"} <= {*shown.texts}
+    assert " no event came. Run it again." in shown.texts
+    assert not {"✕ not shown", "✕ The demo did not come to its end:"} & {*Page(page(facts())).texts}
+
+
+def test_a_message_that_the_demo_did_not_write_is_shown_as_foreign():
+    """In the timeline, in the legend and in the client's table, with its id; what is known of the others stays."""
+    stranger = Arrival("Insurer", "id-of-others", START + 4000)
+    shown = Page(page(facts(arrivals=[*facts().arrivals, stranger])))
+    assert shown.titles_of(FOREIGN) == ["Event 0, nothing that the demo wrote of foreign, id-of-others: foreign"]
+    assert "4 events came: 2 live, 1 released, 1 foreign" in shown.texts
+    assert "id-of-others" in shown.texts
+    assert FOREIGN in shown.texts
+    assert FOREIGN not in Page(page(facts())).texts
 
 
 def test_a_page_without_anything_is_a_page():
