@@ -158,8 +158,10 @@ def _look(app: Flask, stack: Stack, errands: Errands) -> None:
         machine = request.args.get("machine", "delivery")
         if machine not in MACHINES:
             abort(404)
+        at = _at(request.args.get("at"))
+        listed = Runs(stack).recent(machine, at)
         return render_template(
-            "executions.html", machine=machine, machines=MACHINES, runs=Runs(stack).recent(machine), errands=errands
+            "executions.html", machine=machine, machines=MACHINES, listed=listed, at=at, errands=errands
         )
 
     @app.get("/execution")

@@ -1,7 +1,7 @@
 """Unit tier, the console: proves whom its pages let in, what they show, and what they start, without a browser.
 
-The world is that of test_meq.py. What AWS logs of an Express execution, and how Logs Insights answers, is canned here
-after its documentation: no account was asked. That pages work in a browser, on a deployed stack, is for tests/e2e.
+The world is that of test_meq.py. What tells of executions is in test_console_runs.py. That pages work in a browser, on
+a deployed stack, is for tests/e2e.
 """
 
 import html
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any, ClassVar
-from urllib.parse import urljoin
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -31,8 +30,7 @@ from meq.console.app import create
 from meq.console.doing import Errand, Errands, Wanted
 from meq.console.graph import Drawing, lay_out, svg
 from meq.console.guard import POLICY, Guard
-from meq.console.runs import Event, Runs, Step, steps_of
-from meq.errors import OperatorError
+from meq.console.steps import Step
 from meq.stack import Stack
 from tests.builders import NOW, ROOT, client, entries, event_id, event_input
 from tests.unit.test_meq import OUTPUTS, PATH, ListingFake, MachineFake, World, _redriven, _succeeded, moto, world
@@ -65,11 +63,18 @@ class MachinesFake(MachineFake):
     events: list[dict[str, Any]] = field(default_factory=list)
     definition: dict[str, Any] = field(default_factory=lambda: json.loads(DEFINITIONS[0].read_text("utf-8")))
 
-    def list_executions(self, stateMachineArn: str, maxResults: int) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Return the executions of whatever machine."""
+    def list_executions(
+        self,
+        stateMachineArn: str,  # noqa: N803 - boto3's names
+        maxResults: int,  # noqa: N803
+        nextToken: str = "0",  # noqa: N803
+    ) -> dict[str, Any]:
+        """Return executions of whatever machine, a page of them."""
         if isinstance(self.executions, ClientError):
             raise self.executions
-        return {"executions": self.executions}
+        end = int(nextToken) + maxResults
+        more = {"nextToken": str(end)} if end < len(self.executions) else {}
+        return {"executions": self.executions[int(nextToken) : end]} | more
 
     def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Return the definition, and where the machine logs."""
@@ -117,31 +122,6 @@ class MetricsFake:
         if isinstance(self.answer, ClientError):
             raise self.answer
         return {"MetricDataResults": [{"Id": one["Id"], "Values": [self.answer]} for one in MetricDataQueries]}
-
-
-@dataclass
-class LogsFake:
-    """Logs Insights: answers every query at the second asking with the entries whose text it would find."""
-
-    entries: list[dict[str, Any]]
-    queries: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0
-    status: str = "Complete"
-
-    def start_query(self, **query: Any) -> dict[str, str]:
-        """Note the query."""
-        self.queries.append(query)
-        return {"queryId": "q"}
-
-    def get_query_results(self, queryId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Return rows of fields, as Insights does."""
-        self.asked += 1
-        if self.asked % 2:
-            return {"status": "Running", "results": []}
-        rows = [
-            [{"field": "@message", "value": json.dumps(one)}, {"field": "@ptr", "value": "x"}] for one in self.entries
-        ]
-        return {"status": self.status, "results": rows}
 
 
 class Compiled(BytecodeCache):
@@ -760,200 +740,6 @@ def test_the_console_of_a_stack_that_is_not_there_does_not_start(world):
     """That is better said in the terminal than on every page."""
     result = world.meq("console", "--stack", "nosuch")
     assert (result.exit_code, "There is no stack nosuch here." in result.stderr) == (2, True)
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# The path of an execution
-# ----------------------------------------------------------------------------------------------------------------------
-def _happened(*kinds: str) -> list[Event]:
-    """Return events that follow one another; `kind name` or `kind !error`, `kind@n` follows the n-th."""
-    events = []
-    for number, said in enumerate(kinds, start=1):
-        kind, _, rest = said.partition(" ")
-        kind, _, previous = kind.partition("@")
-        name, error = ("", rest[1:]) if rest.startswith("!") else (rest, "")
-        at = NOW + timedelta(seconds=number)
-        events.append(Event(number, int(previous or number - 1), kind, at, name, error))
-    return events
-
-
-def test_a_path_tells_what_went_wrong_where():
-    """Of a Task: caught, tried again, or the end of the execution; each try is told from the others'."""
-    steps, ways = steps_of(
-        _happened(
-            "ExecutionStarted",
-            "TaskStateEntered A",
-            "TaskScheduled",
-            "TaskFailed !E.Passing",
-            "TaskSucceeded",
-            "TaskStateExited A",
-            "TaskStateEntered B",
-            "TaskScheduled",
-            "TaskTimedOut !E.Late",
-            "TaskStateExited B",
-            "TaskStateEntered C",
-            "TaskFailed !E.Final",
-            "ExecutionFailed !E.Final",
-        ),
-        "FAILED",
-    )
-    assert [(one.name, one.mark, one.errors) for one in steps] == [
-        ("A", "retried", ["E.Passing"]),
-        ("B", "caught", ["E.Late"]),
-        ("C", "failed", ["E.Final"]),
-    ]
-    assert ways == {("A", "B"), ("B", "C")}
-    assert [one.seconds for one in steps] == [4, 3, 0]
-
-
-def test_iterations_side_by_side_are_told_apart():
-    """Events of two iterations come mixed; each belongs to the one that its chain leads to, as does leaving the Map."""
-    steps, ways = steps_of(
-        _happened(
-            "MapStateEntered M",
-            "MapStateStarted",
-            "MapIterationStarted@2",
-            "MapIterationStarted@2",
-            "TaskStateEntered@3 T",
-            "TaskStateEntered@4 T",
-            "TaskFailed@5 !E.One",
-            "TaskSucceeded@6",
-            "TaskStateExited@7 T",
-            "TaskStateExited@8 T",
-            "PassStateEntered@9 P",
-            "PassStateExited P",
-            "MapIterationSucceeded",
-            "MapStateSucceeded",
-            "MapStateExited M",
-            "PassStateEntered Z",
-        ),
-        "RUNNING",
-    )
-    assert [(one.name, one.visits, one.mark, one.caught) for one in steps] == [
-        ("M", 1, "passed", 0),
-        ("T", 2, "caught", 1),
-        ("P", 1, "passed", 0),
-        ("Z", 1, "running", 0),
-    ]
-    assert ways == {("T", "P"), ("M", "Z")}
-
-
-def test_an_error_that_ended_an_iteration_is_caught_by_the_map_around_it():
-    """The state is never left, its Map is; what comes then is no part of it."""
-    steps, ways = steps_of(
-        _happened(
-            "MapStateEntered M",
-            "MapStateStarted",
-            "MapIterationStarted",
-            "TaskStateEntered T",
-            "TaskFailed !E.One",
-            "MapIterationFailed",
-            "MapStateFailed !E.One",
-            "MapStateExited M",
-            "PassStateEntered Z",
-            "PassStateExited Z",
-        ),
-        "SUCCEEDED",
-    )
-    assert [(one.name, one.mark, one.seconds) for one in steps] == [
-        ("M", "passed", 7),
-        ("T", "caught", 0),
-        ("Z", "passed", 1),
-    ]
-    assert ways == {("M", "Z")}
-
-
-def test_an_execution_is_shown_from_its_history(browser):
-    """Status, duration, states in words and as a graph; nothing that it carried."""
-    _fill(browser)
-    names = [("Validate Events", "Task"), ("Held At Gate?", "Choice")]
-    browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
-    number = 1
-    for name, kind in names:
-        for what in ("Entered", "Exited"):
-            number += 1
-            details = {f"state{what}EventDetails": {"name": name, "input": "SECRET", "output": "SECRET"}}
-            event = {"id": number, "previousEventId": number - 1, "type": f"{kind}State{what}", "timestamp": NOW}
-            browser.machines.events.append(event | details)
-
-    (link,) = _links(browser.text("/executions"), "/execution?")
-    page = html.unescape(browser.text(link))
-
-    assert browser.machines.looked_at == [EXECUTION]
-    assert page.count('class="state passed"') == 2
-    assert page.count('class="edge gone"') == 1
-    assert "SECRET" not in page
-    assert "2.0 s" in page
-
-
-def _logged(number: int, kind: str, seconds: float, previous: int | None = None, **details: Any) -> dict[str, Any]:
-    at = NOW + timedelta(seconds=seconds)
-    return {
-        "id": str(number),
-        "type": kind,
-        "details": details,
-        "previous_event_id": str(number - 1 if previous is None else previous),
-        "event_timestamp": str(int(at.timestamp() * 1000)),
-        "execution_arn": EXPRESS,
-        "redrive_count": "0",
-    }
-
-
-LOG = [
-    _logged(1, "ExecutionStarted", 0, roleArn="arn:role"),
-    _logged(2, "TaskStateEntered", 0, 0, name="Validate Events"),
-    _logged(3, "TaskScheduled", 0.1, resource="invoke"),
-    _logged(4, "TaskFailed", 0.5, error="Lambda.Unknown"),
-    _logged(5, "ExecutionFailed", 1.5, error="Lambda.Unknown"),
-]
-
-
-def _of_aws(browser: Browser, logs: LogsFake) -> Runs:
-    browser.world.services["logs"] = logs
-    browser.machines.executions = _refused("StateMachineTypeNotSupported", "ListExecutions")
-    browser.machines.answers = [_refused("InvalidArn", "DescribeExecution")] * 3
-    return Runs(Stack("mark-event-queue", browser.world), lambda: NOW, lambda _: None)
-
-
-def test_express_executions_are_found_in_the_log(browser):
-    """AWS lists none: those of the last three hours come from the log group that the machine names."""
-    logs = LogsFake(LOG)
-    (run,) = _of_aws(browser, logs).recent("delivery")
-    assert (run.arn, run.status, run.seconds, run.name) == (EXPRESS, "FAILED", 1.5, "one:4d0e9b59")
-    (query,) = logs.queries
-    assert query["logGroupName"] == "/aws/vendedlogs/states/deliver"
-    assert query["endTime"] - query["startTime"] == 3 * 3600 + 1
-    assert "filter type like /^Execution/" in query["queryString"]
-
-
-def test_the_path_of_an_express_execution_comes_from_the_log(browser):
-    """Around the time that the list names; the arn is the only thing that gets into the query."""
-    logs = LogsFake(LOG[::-1])
-    path = _of_aws(browser, logs).path(EXPRESS, NOW)
-    assert [(one.name, one.mark, one.errors) for one in path.steps] == [
-        ("Validate Events", "failed", ["Lambda.Unknown"])
-    ]
-    assert (path.run.status, path.error, path.whole) == ("FAILED", "Lambda.Unknown", True)
-    assert f'filter execution_arn = "{EXPRESS}"' in logs.queries[0]["queryString"]
-    assert logs.queries[0]["startTime"] == int((NOW - timedelta(minutes=15)).timestamp())
-
-
-@pytest.mark.parametrize(("entries_", "status"), [([], "Complete"), (LOG, "Failed")])
-def test_a_log_that_says_nothing_is_told(browser, entries_, status):
-    """What succeeds is in the log at one level only; a query may fail."""
-    with pytest.raises(OperatorError, match=r"ExecutionLogLevel=ALL|the query is Failed"):
-        _of_aws(browser, LogsFake(entries_, status=status)).path(EXPRESS)
-
-
-def test_a_page_of_an_express_execution_is_drawn_from_the_log(browser):
-    """The list leads to it, with the time around which it is looked for."""
-    logs = LogsFake(LOG)
-    _of_aws(browser, logs)
-    browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
-    (link,) = _links(browser.text("/executions"), "/execution?")
-    page = browser.text(urljoin(HERE, link))
-    assert 'class="state failed"' in page
-    assert "Lambda.Unknown" in page
 
 
 # ----------------------------------------------------------------------------------------------------------------------
