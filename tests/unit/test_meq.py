@@ -927,8 +927,9 @@ def test_what_is_held_for_a_client_that_has_gone_can_be_given_up_and_not_deliver
     world.park("Archive", entries(["A"]))
     world.machine.answers.append(_redriven())
 
-    refused = world.meq("redrive", "Archive")
-    assert (refused.exit_code, "has unsubscribed" in refused.stderr) == (2, True)
+    for options in ([], ["--dry-run"]):
+        refused = world.meq("redrive", "Archive", *options)
+        assert (refused.exit_code, "has unsubscribed" in refused.stderr) == (2, True)
     assert world.machine.started == []
     assert world.meq("discard", "Archive", "--all", "--reason", "gone", "--by", "Ann").exit_code == 0
 

@@ -184,6 +184,39 @@ def test_a_history_that_fails_says_why_and_how_to_go_on(world):
     assert "meq history Police" in result.stdout
 
 
+@pytest.mark.parametrize("command", [["redrive"], ["redrive", "--dry-run"], ["discard", "A", "--reason", "r"]])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"paused": True}, "is paused: what is held for it waits until it is resumed.\nResume it: meq resume Police"),
+        ({"from": "beginning"}, "is pending: what is held for it follows by itself"),
+        ({"from": "beginning", "paused": True}, "is paused"),
+        ({"queueUrl": 7}, "there is no queue to deliver to"),
+    ],
+)
+def test_what_would_fail_is_refused_before_it_starts(world, command, said, told):
+    """The text says what to do instead; to give up all that is held sends nothing, and goes through."""
+    world.register("Police", json.dumps({"queueUrl": QUEUE} | said))
+    world.park("Police", entries(["A"]))
+    by = ["--by", "jo"] if command[0] == "discard" else []
+
+    result = world.meq(command[0], "Police", *command[1:], *by)
+
+    assert (result.exit_code, told in result.stderr, world.machine.started) == (2, True, [])
+    world.machine.answers = [_redriven()]
+    assert world.meq("discard", "Police", "--all", "--reason", "r", "--by", "jo").exit_code == 0
+
+
+def test_a_client_is_redriven_once_its_history_is_done(world):
+    """Until then what is held follows it by itself; meq says how to go on with one that has stopped."""
+    _late_joiner(world, Progress.STOPPED)
+    world.park("Police", entries(["A"]))
+    assert "Or go on".casefold() in world.meq("redrive", "Police").stderr.casefold()
+    _late_joiner(world, Progress.DONE)
+    world.machine.answers = [_redriven(1)]
+    assert world.meq("redrive", "Police").exit_code == 0
+
+
 def test_a_dry_run_tells_how_much_it_would_be(world):
     """As the machine reckoned it."""
     would = {"client": "Police", "events": 10, "bytes": 5_000_000, "readUnits": 1_221, "secondsAtLeast": 1}
