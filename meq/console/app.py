@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from flask import Flask, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, g, jsonify, redirect, render_template, request, url_for
 from jinja2 import StrictUndefined
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
@@ -26,6 +26,7 @@ from meq.table import Violation
 from meq.text import many, safe, unquoted
 
 _LONGEST_FORM = 64 * 1024
+_LAST_PAGE = 100_000  # further than anybody turns
 _PAGES = {
     "overview": "Overview",
     "clients": "Clients",
@@ -79,8 +80,10 @@ def _let_in(app: Flask, guard: Guard) -> None:
             answer = redirect(url_for("overview"), 303)
             answer.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Strict")
             return answer
-        given = request.form.get("form_token", "") if request.method == "POST" else ""
-        guard.check(request.method, request.headers, request.cookies.get(guard.cookie, ""), given)
+        guard.check(request.method, request.headers, request.cookies.get(guard.cookie, ""))
+        g.is_let_in = True
+        if not guard.only_reads(request.method):  # a form is not read before that: it may be too long
+            guard.check_form(request.form.get("form_token", ""))
         return None
 
     @app.after_request
@@ -93,12 +96,17 @@ def _tell_errors(app: Flask) -> None:
     def told(title: str, text: str, status: int) -> tuple[str, int]:
         return render_template("error.html", title=title, lines=text.splitlines()), status
 
+    def plain(text: str, status: int) -> tuple[str, int, dict[str, str]]:
+        return f"{text}\n", status, {"Content-Type": "text/plain; charset=utf-8"}
+
     @app.errorhandler(RefusedError)
     def refused(error: RefusedError) -> tuple[str, int, dict[str, str]]:
-        return f"{error}\n", error.status, {"Content-Type": "text/plain; charset=utf-8"}
+        return plain(str(error), error.status)
 
     @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> tuple[str, int]:
+    def http(error: HTTPException) -> tuple[Any, ...]:
+        if not g.get("is_let_in"):  # a page has the stack's name
+            return plain(error.name, error.code or 500)
         return told(error.name, str(error.description or error.name), error.code or 500)
 
     def known(error: Exception) -> tuple[str, int]:
@@ -207,7 +215,8 @@ def _do(app: Flask, errands: Errands) -> None:
     @app.get("/errand/<key>")
     def errand(key: str) -> str:
         found = errands.find(key).at_this_moment()
-        return render_template("errand.html", errand=found, command=errands.command(found.wanted), kind=_kind(found))
+        command, too_old = errands.command(found.wanted), errands.is_too_old(found)
+        return render_template("errand.html", errand=found, command=command, too_old=too_old, kind=_kind(found))
 
     @app.get("/errand/<key>.json")
     def progress(key: str) -> Response:
@@ -253,7 +262,7 @@ def _of_a_sequence(said: Any) -> tuple[str, str]:
 
 
 def _number() -> int:
-    return max(1, request.args.get("page", 1, type=int))
+    return min(max(1, request.args.get("page", 1, type=int)), _LAST_PAGE)
 
 
 def _at(given: str | None) -> datetime | None:

@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
-from flask import Flask
+from flask import Flask, abort
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
@@ -194,9 +195,9 @@ def open_console(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     queues, metrics = QueuesFake(), MetricsFake()
     world.services |= {"sqs": queues, "cloudwatch": metrics, "s3": ListingFake(0)}
 
-    def open_(**options: Any) -> Browser:
+    def open_(clock: Callable[[], float] = time.monotonic, **options: Any) -> Browser:
         stack, guard = Stack("mark-event-queue", world), Guard(PORT)
-        app = create(stack, guard, Errands(stack), **options)
+        app = create(stack, guard, Errands(stack, clock=clock), **options)
         app.jinja_env.bytecode_cache = Compiled()
         opened = app.test_client()
         opened.set_cookie(guard.cookie, guard.token, domain="127.0.0.1")
@@ -245,18 +246,32 @@ def test_the_token_opens_the_console_and_becomes_a_cookie(browser):
 
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%C3%A9"])
 def test_nothing_is_told_without_the_token(browser, token):
-    """Whatever address there is answers a stranger in one way, the stylesheet included."""
+    """Whatever address there is answers a stranger in one way: the stylesheet, what is not there, a form too long."""
     stranger = browser.app.test_client()
-    rules = [rule for rule in browser.app.url_map.iter_rules() if rule.methods]
+    rules = [(rule.rule, "POST" in rule.methods) for rule in browser.app.url_map.iter_rules() if rule.methods]
     assert len(rules) > 12
-    for rule in rules:
-        address = re.sub(r"<[^>]*>", "x", rule.rule) + token
-        method = "POST" if "POST" in rule.methods else "GET"
-        answer = stranger.open(address, method=method, base_url=HERE, headers={"Origin": HERE})
-        assert (answer.status_code, answer.text) == (
-            401,
-            "Open the address that meq console printed: it has the token that this needs.\n",
-        ), rule
+    for rule, takes_forms in [*rules, ("/nowhere", False), ("/nowhere", True)]:
+        address = re.sub(r"<[^>]*>", "x", rule) + token
+        asked: dict[str, Any] = {"base_url": HERE, "headers": {"Origin": HERE}}
+        answers = [stranger.get(address, **asked)] if not takes_forms else []
+        answers += [stranger.post(address, data={"a": "x" * length}, **asked) for length in (1, 100_000) if takes_forms]
+        for answer in answers:
+            assert (answer.status_code, answer.text) == (
+                401,
+                "Open the address that meq console printed: it has the token that this needs.\n",
+            ), rule
+
+
+def test_a_form_that_is_too_long_is_refused_once_it_is_let_in(browser):
+    """Before that it is not read: a page of another site is told so, whatever it sends."""
+    assert [browser.post("/try", origin, mark="x" * 100_000).status_code for origin in (HERE, "null")] == [413, 403]
+
+
+def test_an_error_before_anybody_is_let_in_has_no_page(browser, monkeypatch):
+    """A page has the name of the stack."""
+    monkeypatch.setattr(Guard, "check_host", lambda *_: abort(400))
+    answer = browser.app.test_client().get("/", base_url=HERE)
+    assert (answer.status_code, answer.text) == (400, "Bad Request\n")
 
 
 @pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT + 1}", ""])
@@ -434,6 +449,7 @@ def test_thousands_that_wait_come_in_pages(browser):
     assert reads == [1, 3, 3]  # megabytes
     assert [page.count('class="mark"') for page in (first, last, beyond)] == [50, 50, 0]
     assert _links(first, "/waiting?page=") == ["/waiting?page=2&recipient=Police"]
+    assert browser.text("/waiting?page=99999999999999999999").count('class="mark"') == 0
     assert ("M 1950" in last, "Further rows" in last, "Earlier rows" in last) == (True, False, True)
 
 
@@ -578,7 +594,9 @@ def test_what_is_confirmed_is_what_the_command_beside_it_does(browser, verb, rec
     assert by_command.exit_code == 0, by_command.output
     dry, done, commanded = browser.machines.started
     assert (dry["dryRun"], done["dryRun"]) == (True, False)
-    assert dry | {"dryRun": False} == done == commanded
+    assert dry | {"dryRun": False} == done
+    assert done.pop("eventId", "") == (event_id(1) if (verb, form.get("scope")) == ("discard", None) else "")
+    assert done == commanded
     assert "Would" in page
     assert "Delivered 2 events" in told
 
@@ -626,7 +644,54 @@ def test_no_other_event_is_given_up_than_the_one_that_was_shown(browser):
     browser.world.table.forget("Police", [first], {})
 
     assert "The first event held of this mark is another one by now" in browser.text(browser.confirm(tried))
-    assert len(browser.machines.started) == 1
+    assert [one["eventId"] for one in browser.machines.started] == [event_id(1)]  # which the machine demands, too
+
+
+@pytest.mark.parametrize(("form", "more"), [({}, "B1 GAP"), ({"mark": "AFC 6"}, "AFC 6")])
+def test_no_more_is_given_up_than_was_shown(browser, form, more):
+    """If more is held of it when it is confirmed, nothing is done; what has left meanwhile is no reason."""
+    first, second, third = entries(["AFC 6", "AFC 6", more])
+    browser.world.park("Police", [first, second])
+    browser.machines.answers = [_would(0, 2), _would(0, 2), _redriven(0, discarded=1)]
+    wanted = {"scope": "all", "reason": "r", "by": "jo"} | form
+    tried, again = (browser.try_out("discard", "Police", **wanted) for _ in range(2))
+
+    browser.world.table.forget("Police", [first], {})
+    browser.world.table.count_out("Police", 1)
+    assert "Discarded 1." in browser.text(browser.confirm(again))
+
+    browser.world.park("Police", [first])
+    browser.world.park("Police", [third])
+    assert "More is held by now than the dry run told of" in browser.text(browser.confirm(tried))
+    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
+
+
+def test_a_dry_run_of_a_discard_grows_old(browser, open_console):
+    """What it showed is not confirmed any more after some minutes; that of a redrive harms nothing."""
+    now = 0.0
+    browser = open_console(clock=lambda: now)
+    browser.world.park("Police", entries(["AFC 6"]))
+    browser.machines.answers = [_would(0, 1), _would(1), _redriven(1)]
+    discard = browser.try_out("discard", "Police", scope="all", reason="r", by="jo")
+    redrive = browser.try_out("redrive", "Police")
+    assert 'action="/confirm"' in browser.text(discard)
+
+    now = 301.0
+
+    page = browser.text(discard)
+    assert ('action="/confirm"' in page, "Begin anew" in page) == (False, True)
+    assert browser.post("/confirm", key=discard.rsplit("/", 1)[-1]).status_code == 400
+    assert "Delivered 1 event" in browser.text(browser.confirm(redrive))
+    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
+
+
+def test_a_dry_run_of_the_gate_shows_rules_and_says_that_it_does_not_judge(browser):
+    """What would be taken is not what would be delivered: the contract is the same, as long as nobody changes it."""
+    browser.world.quarantine(entries(["AFC 6"]))
+    browser.machines.answers = [_would(1)]
+    page = browser.text(browser.try_out("release", GATE))
+    assert "/RegistrationNumber/Status enum" in page
+    assert "A dry run does not judge" in page
 
 
 def test_what_stays_held_is_told(browser):
