@@ -97,7 +97,8 @@ def test_resume_lets_go_what_the_pause_held(world):
 
     told = world.json("resume", "Police")
 
-    assert told == {"client": "Police", "delivered": 2, "errors": [], "stillHeld": 0, "interrupted": False}
+    ended = {"delivered": 2, "errors": [], "stillHeld": 0, "interrupted": False, "failed": False}
+    assert told == {"client": "Police"} | ended
     assert _registration(world) == {"queueUrl": QUEUE}
     assert [asked["client"] for asked in world.machine.started] == ["Police"]
 
@@ -111,6 +112,22 @@ def test_resume_says_what_stays(world):
     result = world.meq("resume", "Police")
 
     assert (result.exit_code, "AccessDenied" in result.stdout) == (1, True)
+
+
+def test_resume_tells_a_failed_execution_from_a_queue_that_refuses(world):
+    """Whoever mends the queue would wait in vain."""
+    for answer in ({"status": "FAILED", "error": "States.Timeout"}, _redriven(0, "AccessDenied")):
+        world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+        world.table.hold("Police", [entries(["A"])], PAUSED, "")
+        world.machine.answers += [answer] * 2
+
+        text = world.meq("resume", "Police").stdout
+        world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+        told = json.loads(world.meq("resume", "Police", "--json").stdout)
+
+        failed = answer["status"] == "FAILED"
+        assert ("failed: States.Timeout" in text, "Its queue refuses" in text) == (failed, not failed)
+        assert told["failed"] == failed
 
 
 def test_resume_without_waiting_only_ends_the_pause(world):
