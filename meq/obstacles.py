@@ -18,6 +18,8 @@ class Obstacle:
 
     reason: str
     text: str
+    progress: str = ""
+    """Of a history: how far it is."""
 
 
 def obstacles(
@@ -50,5 +52,6 @@ def _obstacle(name: str, registered: Registration | None) -> Obstacle | None:
             HISTORY,
             f"The history of {whose} is {far}: what is held for it follows by itself when that is done.\n"
             f"How far it is: meq clients. To begin it, or go on with it: meq history {whose}",
+            far,
         )
     return None

@@ -10,16 +10,17 @@ from itertools import islice
 from typing import Any
 
 from mark_event_queue.domain.held import GATE
-from meq import clients, pausing, redrive
+from meq import clients, history, pausing, redrive
 from meq.errors import KNOWN, OperatorError, explain
 from meq.held import HeldEvents
+from meq.history import WouldBring
 from meq.redrive import Redriven, WouldRedrive
 from meq.stack import Stack
 from meq.table import Violation
 from meq.text import many, quoted, safe
 
-REDRIVE, RELEASE, DISCARD, PAUSE, RESUME = "redrive", "release", "discard", "pause", "resume"
-VERBS = (REDRIVE, RELEASE, DISCARD, PAUSE, RESUME)
+REDRIVE, RELEASE, DISCARD, PAUSE, RESUME, HISTORY = "redrive", "release", "discard", "pause", "resume", "history"
+VERBS = (REDRIVE, RELEASE, DISCARD, PAUSE, RESUME, HISTORY)
 
 _MOST_KEPT = 100
 _MOST_SHOWN = 100  # a dry run tells of as many sequences
@@ -56,11 +57,6 @@ class Wanted:
             raise OperatorError("Reason and name are one line each, without control characters.")
         if self.verb == DISCARD and not (self.mark or self.everything):
             raise OperatorError("Say of which mark the first event is to be given up, or all.")
-
-    @property
-    def moves(self) -> bool:
-        """Whether it has a dry run: it moves what is held."""
-        return self.verb in (REDRIVE, RELEASE, DISCARD)
 
     def asked(self, dry_run: bool = False, event_id: str = "") -> redrive.Asked:
         """Return what is asked of the redrive machine; of a discard of one event, which one."""
@@ -107,7 +103,7 @@ class Errand:
     @property
     def can_be_confirmed(self) -> bool:
         """Whether it is a dry run that told what would come of it."""
-        return self.is_dry_run and self.ended and isinstance(self.outcome, (WouldRedrive, str))
+        return self.is_dry_run and self.ended and isinstance(self.outcome, (WouldRedrive, WouldBring, str))
 
     def tell(self, text: str) -> None:
         """Note how far it is."""
@@ -161,7 +157,8 @@ class Errands:
 
     def try_out(self, wanted: Wanted) -> Errand:
         """Start finding out what would come of it."""
-        return self._begin(Errand(wanted, is_dry_run=True), self._tried if wanted.moves else self._foretold)
+        how = {PAUSE: self._foretold, RESUME: self._foretold, HISTORY: self._brought}.get(wanted.verb, self._tried)
+        return self._begin(Errand(wanted, is_dry_run=True), how)
 
     def confirm(self, tried: Errand) -> Errand:
         """Start what was tried out, once, however often it is confirmed.
@@ -175,7 +172,8 @@ class Errands:
             if tried.followed_by is None:
                 if self.is_too_old(tried):
                     raise OperatorError("This dry run is too old for a discard. Begin anew, and see what is held now.")
-                how = {PAUSE: self._paused, RESUME: self._resumed}.get(tried.wanted.verb, self._done)
+                verb = tried.wanted.verb
+                how = {PAUSE: self._paused, RESUME: self._resumed, HISTORY: self._brought}.get(verb, self._done)
                 confirmed = Errand(tried.wanted, is_dry_run=False, first_event=tried.first_event, held=tried.held)
                 tried.followed_by = self._begin(confirmed, how)
         return tried.followed_by
@@ -250,9 +248,19 @@ class Errands:
         pausing.resume(self._stack, errand.wanted.recipient)
         return pausing.let_go(self._stack, errand.wanted.recipient, errand.tell)
 
+    def _brought(self, errand: Errand) -> history.Brought | WouldBring:
+        """Begin a client's history or go on with it; of a dry run return how much it would be."""
+        client = errand.wanted.recipient
+        clients.demand_known(client, {one.name for one in clients.registrations(self._stack)})
+        asked = history.Asked(client, dry_run=errand.is_dry_run)
+        errand.execution_arn = history.start(self._stack, asked)
+        return history.wait(self._stack, asked, errand.execution_arn, errand.tell)
+
 
 def goes_on(errand: Errand) -> str:
     """Return what to say of what goes on without the console."""
+    if errand.wanted.verb == HISTORY and errand.execution_arn:
+        return history.goes_on(errand.wanted.recipient, errand.execution_arn)
     if errand.execution_arn:
         return redrive.goes_on(errand.execution_arn)
     whose = safe(errand.wanted.recipient)

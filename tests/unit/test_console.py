@@ -7,8 +7,6 @@ a deployed stack, is for tests/e2e.
 import html
 import json
 import re
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,13 +26,13 @@ from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.rounds import entry_of
 from meq import pausing
 from meq.console.app import create
-from meq.console.doing import Errand, Errands, Wanted
+from meq.console.doing import Errands
 from meq.console.graph import Drawing, lay_out, svg
 from meq.console.guard import POLICY, Guard
 from meq.console.steps import Step
 from meq.stack import Stack
 from tests.builders import NOW, ROOT, client, entries, event_id, event_input
-from tests.unit.test_meq import OUTPUTS, PATH, ListingFake, MachineFake, World, _redriven, _succeeded, moto, world
+from tests.unit.test_meq import OUTPUTS, MachineFake, World, _succeeded, moto, world
 
 __all__ = ["moto", "world"]
 
@@ -125,6 +123,18 @@ class MetricsFake:
         return {"MetricDataResults": [{"Id": one["Id"], "Values": [self.answer]} for one in MetricDataQueries]}
 
 
+@dataclass
+class BucketFake:
+    """S3: how many objects the first page of a bucket has, and whether there are more."""
+
+    objects: int = 0
+    more: bool = False
+
+    def list_objects_v2(self, Bucket: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return a page."""
+        return {"KeyCount": self.objects, "IsTruncated": self.more}
+
+
 class Compiled(BytecodeCache):
     """Templates that one test has compiled, for the others: that takes longer than most of them."""
 
@@ -193,7 +203,7 @@ def open_console(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     }
     world.machine = machines = MachinesFake()
     queues, metrics = QueuesFake(), MetricsFake()
-    world.services |= {"sqs": queues, "cloudwatch": metrics, "s3": ListingFake(0)}
+    world.services |= {"sqs": queues, "cloudwatch": metrics, "s3": BucketFake()}
 
     def open_(clock: Callable[[], float] = time.monotonic, **options: Any) -> Browser:
         stack, guard = Stack("mark-event-queue", world), Guard(PORT)
@@ -362,6 +372,7 @@ def test_the_overview_counts_what_is_where(browser):
     _fill(browser)
     browser.queues.depths = {"MarkFanOutQueue.fifo": (7, 2), "MarkFanOutClient-Insurer.fifo": (5, 0)}
     browser.queues.depths["MarkFanOutClient-Police.fifo"] = _refused("AccessDenied", "GetQueueAttributes")
+    browser.metrics.answer = 90.0
 
     told = browser.get("/counts.json").json
 
@@ -370,18 +381,20 @@ def test_the_overview_counts_what_is_where(browser):
         "fan-out": "7 + 2 in hand",
         "undelivered": "0",
         "queue:Insurer": "5",
+        "oldest:Insurer": "90 s",
         "held:Insurer": "0",
         "queue:Police": "not known",
+        "oldest:Police": "90 s",
         "held:Police": "3",
         "queue:Gone": "none",
         "held:Gone": "1",
     }
     assert {name for name, count in told["counts"].items() if count["attention"]} == {
-        "gate", "queue:Police", "held:Police", "held:Gone",
+        "gate", "held:Police", "held:Gone",
     }  # fmt: skip
     assert {name: state["text"] for name, state in told["states"].items()} == {
         "Insurer": "served",
-        "Police": "queue not reached",
+        "Police": "something is held",
     }
     page = browser.text("/")
     assert "These credentials may not do GetQueueAttributes: as said" in html.unescape(page)
@@ -405,6 +418,7 @@ def test_clients_are_shown_with_what_they_asked_for(browser):
     browser.world.register("Insurer", json.dumps(said | {"paused": True}))
     browser.world.register("Broken", "no JSON")
     browser.metrics.answer = 90.0
+    browser.queues.depths["MarkFanOutClient-Insurer.fifo"] = (5, 0)
 
     page = html.unescape(browser.text("/clients"))
 
@@ -418,6 +432,7 @@ def test_clients_are_shown_with_what_they_asked_for(browser):
 def test_ages_are_left_out_where_nobody_may_read_them(browser):
     """Whoever may not read metrics sees everything else."""
     browser.metrics.answer = _refused("AccessDenied", "GetMetricData")
+    browser.queues.depths = {f"MarkFanOutClient-{name}.fifo": (1, 0) for name in ("Insurer", "Police")}
     assert browser.text("/clients").count("not known") == 2
 
 
@@ -559,252 +574,6 @@ def test_what_is_not_there_is_said_in_a_sentence(browser, address, status, told)
     answer = browser.get(address)
     assert (answer.status_code, told in html.unescape(answer.text)) == (status, True), answer.text
     assert 'href="/"' in answer.text
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# Doing
-# ----------------------------------------------------------------------------------------------------------------------
-WANTED = [
-    ("redrive", "Police", {}),
-    ("redrive", "Police", {"mark": "AFC 6"}),
-    ("release", GATE, {}),
-    ("release", GATE, {"mark": '"-x\\n"'}),
-    ("discard", "Police", {"mark": "AFC 6", "reason": 'it is "wrong" & don\'t ask', "by": "-jo"}),
-    ("discard", "Police", {"mark": "AFC 6", "scope": "all", "reason": "-", "by": "jo"}),
-    ("discard", "Police", {"scope": "all", "reason": "r", "by": "jo"}),
-    ("discard", GATE, {"mark": "AFC 6", "reason": "r", "by": "jo"}),
-    ("discard", GATE, {"scope": "all", "reason": "r", "by": "jo"}),
-]
-
-
-@pytest.mark.parametrize(("verb", "recipient", "form"), WANTED)
-def test_what_is_confirmed_is_what_the_command_beside_it_does(browser, verb, recipient, form):
-    """A dry run first, then the same without it; the command that is shown, run by a shell, asks for just that."""
-    for mark in ("AFC 6", "-x\n"):
-        browser.world.park(recipient, entries([mark]))
-    outcome = _redriven(2, discarded=1)
-    browser.machines.answers = [_would(2, 1), outcome, outcome]
-
-    tried = browser.try_out(verb, recipient, **form)
-    page = browser.text(tried)
-    (command,) = re.findall(r'<code id="command">(.*?)</code>', page, re.DOTALL)
-    told = browser.text(browser.confirm(tried))
-    by_command = browser.world.meq(*shlex.split(html.unescape(command))[1:])
-
-    assert by_command.exit_code == 0, by_command.output
-    dry, done, commanded = browser.machines.started
-    assert (dry["dryRun"], done["dryRun"]) == (True, False)
-    assert dry | {"dryRun": False} == done
-    assert done.pop("eventId", "") == (event_id(1) if (verb, form.get("scope")) == ("discard", None) else "")
-    assert done == commanded
-    assert "Would" in page
-    assert "Delivered 2 events" in told
-
-
-def test_nothing_is_done_before_it_is_confirmed_and_then_once(browser):
-    """A second confirmation leads to what the first has started."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [_would(1), _redriven(1)]
-    tried = browser.try_out("redrive", "Police")
-    assert [one["dryRun"] for one in browser.machines.started] == [True]
-    assert browser.confirm(tried) == browser.confirm(tried)
-    assert [one["dryRun"] for one in browser.machines.started] == [True, False]
-    assert "It was confirmed" in browser.text(tried)
-
-
-def test_a_page_of_what_ends_while_it_is_written_says_that_it_is_under_way(browser):
-    """It then loads itself anew; a page that says neither would wait for ever."""
-    errand = Errand(Wanted("pause", "Police", reason="r", by="jo"), is_dry_run=True)
-    seen = errand.at_this_moment()
-    errand.outcome, errand.ended = "it would", True
-    assert (seen.ended, seen.outcome, seen.key) == (False, None, errand.key)
-    assert errand.at_this_moment() == errand
-
-
-def test_only_what_a_dry_run_has_told_of_can_be_confirmed(browser):
-    """Not what failed, and not what has been done: that would do it again."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [{"status": "FAILED"}, _would(1), _redriven(1)]
-    failed = browser.try_out("redrive", "Police")
-    done = browser.confirm(browser.try_out("redrive", "Police"))
-    for address in (failed, done):
-        answer = browser.post("/confirm", key=address.rsplit("/", 1)[-1])
-        assert (answer.status_code, "Begin anew" in answer.text) == (400, True)
-    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
-
-
-def test_no_other_event_is_given_up_than_the_one_that_was_shown(browser):
-    """If the first event of the mark is another one when it is confirmed, nothing is done."""
-    first, second = entries(["AFC 6"] * 2)
-    browser.world.park("Police", [first, second])
-    browser.machines.answers = [_would(1, 1)]
-    tried = browser.try_out("discard", "Police", mark="AFC 6", reason="r", by="jo")
-    assert f"Would give up the event <code>{event_id(1)}</code>" in browser.text(tried)
-
-    browser.world.table.forget("Police", [first], {})
-
-    assert "The first event held of this mark is another one by now" in browser.text(browser.confirm(tried))
-    assert [one["eventId"] for one in browser.machines.started] == [event_id(1)]  # which the machine demands, too
-
-
-@pytest.mark.parametrize(("form", "more"), [({}, "B1 GAP"), ({"mark": "AFC 6"}, "AFC 6")])
-def test_no_more_is_given_up_than_was_shown(browser, form, more):
-    """If more is held of it when it is confirmed, nothing is done; what has left meanwhile is no reason."""
-    first, second, third = entries(["AFC 6", "AFC 6", more])
-    browser.world.park("Police", [first, second])
-    browser.machines.answers = [_would(0, 2), _would(0, 2), _redriven(0, discarded=1)]
-    wanted = {"scope": "all", "reason": "r", "by": "jo"} | form
-    tried, again = (browser.try_out("discard", "Police", **wanted) for _ in range(2))
-
-    browser.world.table.forget("Police", [first], {})
-    browser.world.table.count_out("Police", 1)
-    assert "Discarded 1." in browser.text(browser.confirm(again))
-
-    browser.world.park("Police", [first])
-    browser.world.park("Police", [third])
-    assert "More is held by now than the dry run told of" in browser.text(browser.confirm(tried))
-    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
-
-
-def test_a_dry_run_of_a_discard_grows_old(browser, open_console):
-    """What it showed is not confirmed any more after some minutes; that of a redrive harms nothing."""
-    now = 0.0
-    browser = open_console(clock=lambda: now)
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [_would(0, 1), _would(1), _redriven(1)]
-    discard = browser.try_out("discard", "Police", scope="all", reason="r", by="jo")
-    redrive = browser.try_out("redrive", "Police")
-    assert 'action="/confirm"' in browser.text(discard)
-
-    now = 301.0
-
-    page = browser.text(discard)
-    assert ('action="/confirm"' in page, "Begin anew" in page) == (False, True)
-    assert browser.post("/confirm", key=discard.rsplit("/", 1)[-1]).status_code == 400
-    assert "Delivered 1 event" in browser.text(browser.confirm(redrive))
-    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
-
-
-def test_a_dry_run_of_the_gate_shows_rules_and_says_that_it_does_not_judge(browser):
-    """What would be taken is not what would be delivered: the contract is the same, as long as nobody changes it."""
-    browser.world.quarantine(entries(["AFC 6"]))
-    browser.machines.answers = [_would(1)]
-    page = browser.text(browser.try_out("release", GATE))
-    assert "/RegistrationNumber/Status enum" in page
-    assert "A dry run does not judge" in page
-
-
-def test_what_stays_held_is_told(browser):
-    """A queue that refuses still: which marks, and why; the page is no success."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [_would(1), _redriven(0, "Sqs.AccessDenied")]
-    page = browser.text(browser.confirm(browser.try_out("redrive", "Police")))
-    assert "Stopped: 1 sequence (Sqs.AccessDenied)" in re.sub(r"\s+", " ", page)
-    assert _links(page, "/sequence") == ["/sequence?recipient=Police&mark=AFC+6"]
-    assert "note good" not in page
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        ({"status": "FAILED", "error": "E", "cause": '{"errorMessage": "m"}'}, "FAILED: E: m"),
-        (_refused("AccessDenied", "DescribeExecution"), "It goes on in Step Functions"),
-    ],
-)
-def test_an_execution_that_fails_or_is_lost_from_sight_is_told(browser, answer, told):
-    """Nothing can be confirmed then."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [answer]
-    page = browser.text(browser.try_out("redrive", "Police"))
-    assert told in page
-    assert 'action="/confirm"' not in page
-
-
-def test_what_cannot_be_done_is_said_before_anything_starts(browser):
-    """Nothing held, nobody of that name: as the command says it."""
-    page = html.unescape(browser.text(browser.try_out("redrive", "Polcie")))
-    assert "There is no client Polcie. Did you mean Police?" in page
-    assert "Nothing is held for Police." in browser.text(browser.try_out("redrive", "Police"))
-    assert browser.machines.started == []
-
-
-@pytest.mark.parametrize(
-    ("verb", "recipient", "form"),
-    [
-        ("discard", "Police", {"mark": "A", "by": "jo"}),
-        ("discard", "Police", {"mark": "A", "reason": "r"}),
-        ("discard", "Police", {"reason": "r", "by": "jo"}),
-        ("discard", "Police", {"mark": "A", "reason": "r\x1b", "by": "jo"}),
-        ("pause", "Police", {"reason": " ", "by": "jo"}),
-        ("pause", GATE, {"reason": "r", "by": "jo"}),
-        ("release", "Police", {}),
-        ("redrive", GATE, {}),
-        ("redrive", "", {}),
-        ("replay", "Police", {}),
-    ],
-)
-def test_what_is_incomplete_or_makes_no_sense_is_refused(browser, verb, recipient, form):
-    """Reason and name are for the record: one line each."""
-    answer = browser.post("/try", verb=verb, recipient=recipient, **form)
-    assert (answer.status_code, browser.machines.started) == (400, [])
-
-
-def test_a_client_is_paused_and_resumed(browser):
-    """Each is foretold, then confirmed; the registration keeps all else, and the command is shown."""
-    ssm, name = browser.world.services["ssm"], f"{PATH}/Police"
-
-    tried = browser.try_out("pause", "Police", reason="moving house", by="jo")
-    page = html.unescape(browser.text(tried))
-    assert "meq pause Police --reason='moving house' --by=jo" in page
-    assert "paused" not in ssm.get_parameter(Name=name)["Parameter"]["Value"]
-    assert "Police is paused" in browser.text(browser.confirm(tried))
-    assert json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])["paused"] is True
-    assert "is paused already" in browser.text(browser.try_out("pause", "Police", reason="r", by="jo"))
-
-    tried = browser.try_out("resume", "Police")
-    assert "meq resume Police" in browser.text(tried)
-    assert "Police is resumed" in browser.text(browser.confirm(tried))
-    assert "paused" not in ssm.get_parameter(Name=name)["Parameter"]["Value"]
-    assert "is not paused" in browser.text(browser.try_out("resume", "Police"))
-
-
-def test_a_console_for_reading_does_nothing(open_console):
-    """No button but that of a body; whoever sends a form by hand is refused."""
-    browser = open_console(read_only=True)
-    _fill(browser)
-    for address in _addresses(browser):
-        page = browser.text(address)
-        assert {form.get("verb") for form in _fields(page)} <= {None}, address
-        assert _links(page, "/do/") == []
-    for address in ("/try", "/confirm", "/do/discard"):
-        answer = browser.post(address, verb="redrive", recipient="Police", key="x")
-        assert (answer.status_code, "read-only" in answer.text) == (403, True)
-    assert browser.get("/do/pause?recipient=Police").status_code == 403
-    assert browser.machines.started == []
-    page = browser.text("/sequence?recipient=Police&mark=AFC+6")
-    assert browser.post("/body", **_fields(page)[0]).status_code == 200
-
-
-def test_the_command_names_the_stack_as_the_console_was_told(world):
-    """Whoever pastes it in the same shell reaches the same stack."""
-    errands = Errands(Stack("blue", world), ["--stack", "blue", "--region", "eu west"])
-    assert errands.command(Wanted("release", GATE)) == "meq release --stack blue --region 'eu west'"
-
-
-def test_the_console_without_its_packages_says_what_to_install(world, monkeypatch):
-    """The other commands need no web framework."""
-    for name in [name for name in sys.modules if name.startswith("meq.console.") and name != "meq.console.command"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
-    result = world.meq("console")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "The console needs werkzeug, which is not installed.\nInstall it: pip install '.[console]'" in result.stderr
-
-
-def test_the_console_of_a_stack_that_is_not_there_does_not_start(world):
-    """That is better said in the terminal than on every page."""
-    result = world.meq("console", "--stack", "nosuch")
-    assert (result.exit_code, "There is no stack nosuch here." in result.stderr) == (2, True)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
