@@ -35,7 +35,7 @@ FUNCTIONS = {
     "RedriveFunction": ("ssm", "dynamodb", "sqs"),
     "ReleaseFunction": ("ssm", "stepfunctions", "dynamodb"),
     "HistoryFunction": ("ssm", "dynamodb", "sqs"),
-    "SurveyFunction": ("dynamodb", "s3"),
+    "SurveyFunction": ("ssm", "dynamodb", "s3"),
 }
 """The functions of the template, and the services of which each makes a client."""
 

@@ -30,6 +30,16 @@ def counting(metrics: Metrics, *names: str) -> Iterator[Callable[[str, int], Non
             metrics.add_metric(name, MetricUnit.Count, sum(number for of, number in counted if of == name))
 
 
+@contextmanager
+def counted_as(name: str, error: type[Exception], count: Callable[[str, int], None]) -> Iterator[None]:
+    """Count an error that is raised in the context, and let it go on."""
+    try:
+        yield
+    except error:
+        count(name, 1)
+        raise
+
+
 def tell_unserved(logger: Logger, admission: Admission) -> None:
     """Log, as errors, who has registered and gets nothing."""
     for complaint in admission.complaints():

@@ -10,7 +10,7 @@ from mark_event_queue.adapters.clients import Clients
 from mark_event_queue.adapters.executions import READ_TIMEOUT_SECONDS, Executions
 from mark_event_queue.adapters.held_events import HeldEventsTable
 from mark_event_queue.adapters.settings import required
-from mark_event_queue.adapters.telemetry import counting, tell_unserved
+from mark_event_queue.adapters.telemetry import counted_as, counting, tell_unserved
 from mark_event_queue.converter.conversion import Converter, Failures, Pipeline
 from mark_event_queue.domain.batches import Batch
 from mark_event_queue.domain.errors import ClientsUnavailableError
@@ -53,9 +53,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Failures:
 
         records = event["Records"]
         count("RecordsWithoutImage", sum(map(lacks_image, records)))
-        try:
+        with counted_as("BatchesNotDelivered", ClientsUnavailableError, count):
             served = clients.admission().subscriptions.values()
-        except ClientsUnavailableError:
-            count("BatchesNotDelivered", 1)
-            raise
         return converter.deliver(records, served, Pipeline(run, table.mentions, has_time, on_stop))
