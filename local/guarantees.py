@@ -95,7 +95,7 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
     return [
         Verdict("order: per client and mark, nothing overtakes", _out_of_order(evidence)),
         Verdict("nothing lost: delivered, parked or quarantined, for every client", _lost(evidence)),
-        Verdict("nobody blocked: the others got everything, and in time", _blocked(evidence)),
+        Verdict("nobody blocked: the others got everything in time", _blocked(evidence)),
         Verdict("contract: every event was valid when it came", _invalid(evidence)),
         Verdict("exact: every body says what its item says", foreign + _inexact(evidence)),
         Verdict("once: no event twice in a queue", _repeated(evidence)),

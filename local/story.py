@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from local.widening import LEASED, widen
 from mark_event_queue.domain.held import GATE
 from meq import history, redrive
 from meq.executions import RUNNING
+from meq.text import many
 
 BROKEN, LOST, LATE = "B1 GAP", "Police", "Archive"
 """The mark with the broken event, the client that loses its queue, the client that joins late."""
@@ -129,12 +130,14 @@ class Story:
     def _an_event_breaks_the_contract(self) -> None:
         broken = self._gap.unlock()
         broken["RegistrationNumber"]["M"]["Status"] = {"S": LEASED}
+        follower = self._gap.lock()
         self._step(
             "An event breaks the contract",
             f"Event {len(self.written) + 2}, of {BROKEN}, has a Status that no version of the contract knows. It is "
             "held at the gate, and what follows of its mark behind it; the other marks go on.",
         )
-        self._let_come(self._afcf7.lock(), broken, self._afc6.nominate("Zoë Specimen"), self._gap.lock())
+        self._let_come(self._afcf7.lock(), broken, self._afc6.nominate("Zoë Specimen"), follower)
+        self._until_seen(GATE, "at the gate", [broken, follower])
 
     def _the_contract_is_widened(self) -> None:
         self._step(
@@ -163,6 +166,7 @@ class Story:
             *(next(self._more) for _ in range(6)),
             pause=_BRIEF_PAUSE,
         )
+        self._until_seen(LOST, f"parked for {LOST}", [one.item for one in self.written if one.at >= self._gone_since])
 
     def _the_queue_comes_back(self) -> None:
         self._step(
@@ -215,6 +219,11 @@ class Story:
     def _until_handled(self) -> None:
         executions, count = self._session.executions, len(self.written)
         until(lambda: executions.handled() >= count, f"{count} events to be handled", 120)
+
+    def _until_seen(self, recipient: str, where: str, items: Iterable[Item]) -> None:
+        """Wait until the watch has seen events waiting: it looks now and then only."""
+        places = {(recipient, item["eventId"]["S"]) for item in items}
+        until(lambda: places <= self.watch.seen.keys(), f"{many(len(places), 'event')} to be seen {where}", 20)
 
     def _write_until_ended(self, name: str, execution: str, pause: float) -> None:
         """Write one event after another for as long as an execution runs, and note when that was.

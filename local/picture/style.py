@@ -9,7 +9,7 @@ STYLE = """
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1400px;margin:0 auto;padding:16px}
 h1{font-size:1.5rem;line-height:1.2;margin:.2em 0}h2{font-size:1.15rem;margin:1.6em 0 .5em}
-h3{font-size:1rem;margin:0 0 .5em}h4{font-size:.95rem;margin:0}
+h3{font-size:1rem;margin:0 0 .5em}
 p{margin:.3em 0 .6em;max-width:75ch}.note,.at{color:var(--soft);font-size:.87rem}code{font-size:.9em;
 overflow-wrap:anywhere}
 header .note{max-width:none}
@@ -49,7 +49,7 @@ svg .state.failed .count{fill:var(--bad)}
 .way.back path{stroke:var(--redriven)}
 #tip path{fill:var(--soft)}
 svg .told,svg .before,svg .behind{paint-order:stroke;stroke:var(--paper);stroke-width:4px}
-article{border-top:1px solid var(--line);padding:8px 0}article p{max-width:none}
+details p{max-width:none}
 dl{margin:0;display:grid;grid-template-columns:max-content minmax(0,1fr);gap:0 12px;font-size:.87rem}
 dt{font-weight:600}dd{margin:0}
 .failed{color:var(--bad);font-weight:600}
