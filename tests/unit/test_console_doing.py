@@ -158,6 +158,7 @@ def test_a_dry_run_of_the_gate_shows_rules_and_says_that_it_does_not_judge(brows
     browser.machines.answers = [_would(1)]
     page = browser.text(browser.try_out("release", GATE))
     assert "/RegistrationNumber/Status enum" in page
+    assert "Would judge <strong>1</strong> event anew" in page
     assert "A dry run does not judge" in page
 
 
