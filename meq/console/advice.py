@@ -6,6 +6,7 @@ from meq.obstacles import NO_QUEUE, UNSUBSCRIBED, Obstacle
 
 RESUME = "Resume it when it can take events again: what is held follows, in order."
 NO_SUCH_QUEUE = "Its queue does not exist: make it again under the same name, then redrive."
+NO_SUCH_QUEUE_YET = "Its queue does not exist: make it under the name that is registered, then start its history."
 MEND_REGISTRATION = "It gets nothing: have its team mend the registration."
 UNREAD = "Nobody reads its queue: have its team mend the consumer. If that takes days, pause it, and resume it then."
 DEPTH_NOT_KNOWN = "These credentials may not ask its queue. Delivery is not harmed by that."

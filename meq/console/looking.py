@@ -206,10 +206,11 @@ def _hindered(one: Registration, depth: Depth) -> State | None:
         return State("gets nothing", "failed", advice.MEND_REGISTRATION)
     if one.paused:
         return State("paused", "paused", advice.RESUME)
+    far = one.history.progress if one.history else Progress.DONE
     if depth.missing:
-        return State("queue does not exist", "failed", advice.NO_SUCH_QUEUE)
-    if one.history and one.history.progress != Progress.DONE:
-        far = one.history.progress
+        todo = advice.NO_SUCH_QUEUE if far == Progress.DONE else advice.NO_SUCH_QUEUE_YET
+        return State("queue does not exist", "failed", todo)
+    if far != Progress.DONE:
         return State(f"history {far}", "failed" if far == Progress.FAILED else "paused", advice.HISTORY_AT[far])
     return None
 

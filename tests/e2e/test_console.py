@@ -171,6 +171,8 @@ def test_a_refused_queue_is_seen_and_redriven_by_keyboard_alone(stack: Session, 
         page.keyboard.press("Enter")
         expect(page.get_by_text("Would deliver 4 events to Police.")).to_be_visible()
         expect(page.locator("#command")).to_have_text("meq redrive Police")
+        expect(page).to_have_title(re.compile("^Redrive, dry run"))
+        expect(page.locator("#outcome")).to_be_focused()  # though the page has loaded itself anew
         assert drain(stack.engine, stack.queues["Police"]) == []
 
         tab_to(page, "button", "Redrive now")
@@ -198,9 +200,10 @@ def test_a_lost_queue_is_seen_and_its_client_redriven_under_traffic(stack: Sessi
         sqs.delete_queue(QueueUrl=url)
         try:
             stack.deliver(items)
-            expect(page.locator('[data-state="Police"]')).to_have_text("queue not reached")
+            expect(page.locator('[data-state="Police"]')).to_have_text("queue does not exist")
             page.get_by_role("link", name="Waiting", exact=True).click()
             expect(page.get_by_role("row", name="CON 3")).to_contain_text("Sqs.QueueDoesNotExist")
+            expect(page.get_by_role("row", name="CON 3")).to_contain_text("make it again under the same name")
         finally:
             sqs.create_queue(QueueName=url.rsplit("/", 1)[-1], Attributes=settings)
         page.get_by_role("button", name="Redrive… CON 3 of Police").click()

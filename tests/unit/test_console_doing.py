@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mark_event_queue.domain.held import GATE, PAUSED
-from meq.console.doing import Errand, Errands, Wanted
+from meq.console.doing import Errand, Errands, Wanted, goes_on
 from meq.stack import Stack
 from tests.builders import client, entries, event_id
 from tests.unit.test_console import (
@@ -158,6 +158,7 @@ def test_a_dry_run_of_the_gate_shows_rules_and_says_that_it_does_not_judge(brows
     browser.machines.answers = [_would(1)]
     page = browser.text(browser.try_out("release", GATE))
     assert "/RegistrationNumber/Status enum" in page
+    assert "Would judge <strong>1</strong> event anew" in page
     assert "A dry run does not judge" in page
 
 
@@ -282,6 +283,19 @@ def test_a_console_for_reading_does_nothing(open_console):
     assert browser.machines.started == []
     page = browser.text("/sequence?recipient=Police&mark=AFC+6")
     assert browser.post("/body", **_fields(page)[0]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("verb", "execution_arn", "told"),
+    [
+        ("redrive", "arn:one", "stop-execution --execution-arn arn:one"),
+        ("history", "arn:one", "meq history Police --stop"),
+        ("resume", "", "Not ended: resume for Police"),
+    ],
+)
+def test_what_goes_on_without_the_console_is_told(verb, execution_arn, told):
+    """When it ends: where that is, and what can be done about it."""
+    assert told in goes_on(Errand(Wanted(verb, "Police"), is_dry_run=False, execution_arn=execution_arn))
 
 
 def test_the_command_names_the_stack_as_the_console_was_told(world):

@@ -53,6 +53,14 @@ def test_a_client_is_served_only_if_its_queue_is_there_and_read(browser, depth, 
     assert bool(police["todo"]) == (state[1] != "succeeded")
 
 
+def test_a_late_joiner_without_a_queue_is_told_both(browser):
+    """The queue comes first; a redrive would not bring what its history has not."""
+    browser.world.register("Police", json.dumps(LATE))
+    assert "history pending" in browser.text("/clients")
+    browser.queues.depths["MarkFanOutClient-Police.fifo"] = _refused("QueueDoesNotExist", "X")
+    assert "then start its history" in browser.text("/clients")
+
+
 def test_the_age_of_messages_is_asked_for_once_a_minute(browser):
     """CloudWatch has a value a minute, and each look at it is billed: the overview refreshes more often."""
     now = 0.0

@@ -3,7 +3,6 @@
 
 const POLL_MILLISECONDS = 5000;
 const FOLLOW_MILLISECONDS = 700;
-const ENDED = "meq-ended"; // which page reloads itself since what it follows has ended
 
 async function answerOf(address) {
   const answer = await fetch(address, { headers: { Accept: "application/json" }, cache: "no-store" });
@@ -50,7 +49,6 @@ function follow(line) {
       const told = await answerOf(line.dataset.follow);
       if (told.ended) {
         clearInterval(timer);
-        sessionStorage.setItem(ENDED, location.pathname);
         location.reload();
       } else if (said.textContent !== told.said) {
         said.textContent = told.said;
@@ -61,9 +59,9 @@ function follow(line) {
   }, FOLLOW_MILLISECONDS);
 }
 
+// A page that loads itself anew would leave whoever goes by keyboard, or listens, at its beginning.
 function toTheOutcome() {
-  if (sessionStorage.getItem(ENDED) === location.pathname) document.getElementById("outcome")?.focus();
-  sessionStorage.removeItem(ENDED);
+  if (!document.querySelector("[data-follow]")) document.getElementById("outcome")?.focus();
 }
 
 function copies(button) {
