@@ -154,7 +154,7 @@ def _paths(facts: Facts) -> str:
     return (
         "<p>Every batch is one execution of the delivering machine. A state shows how many of the "
         f"{len(facts.runs)} executions went through it (✕: in how many it failed, at least once); a line shows a "
-        "way that some took, the thicker the more. Pale states were not needed.</p>"
+        "way that some took, the thicker the more, violet if it leads back. Dashed states were not needed.</p>"
         f'<div class="paths"><div class="scroll" tabindex="0">{graph(facts.definition, facts.runs)}</div>'
         f"<div><h3>Which events each carried, and by which path</h3>"
         f"{''.join(_run(facts, run) for run in facts.runs) or '<p>None.</p>'}</div></div>"

@@ -15,10 +15,10 @@ from mark_event_queue.domain.held import GATE
 from meq.console import looking, words
 from meq.console.advice import about_obstacle
 from meq.console.doing import VERBS, Errand, Errands, Wanted
-from meq.console.graph import svg
+from meq.console.graph import State, Way, svg
 from meq.console.guard import HEADERS, Guard, RefusedError
 from meq.console.queues import Ages
-from meq.console.runs import MACHINES, Runs
+from meq.console.runs import MACHINES, Path, Runs
 from meq.errors import KNOWN, NothingHeldError, OperatorError, explain
 from meq.held import HeldEvents
 from meq.stack import Stack
@@ -186,8 +186,8 @@ def _look(app: Flask, stack: Stack, errands: Errands) -> None:
     def execution() -> str:
         runs, arn = Runs(stack), request.args.get("arn", "")
         path = runs.path(arn, words.instant_of(request.args.get("at")))
-        drawn = Markup(svg(runs.definition(path.run.machine), path.steps, path.ways))  # noqa: S704 - it escapes what it draws
-        return render_template("execution.html", path=path, graph=drawn)
+        graph = _graph(runs.definition(path.run.machine), path)
+        return render_template("execution.html", path=path, graph=graph)
 
     @app.get("/discards")
     def discards() -> str:
@@ -256,6 +256,12 @@ def _of_a_sequence(said: Any) -> tuple[str, str]:
 
 def _number() -> int:
     return min(max(1, request.args.get("page", 1, type=int)), _LAST_PAGE)
+
+
+def _graph(definition: dict[str, Any], path: Path) -> Markup:
+    states = {one.name: State(one.mark, f"×{one.visits}" if one.visits > 1 else "") for one in path.steps}
+    label = "The states of the machine and the path through them; the table below says the same in words."
+    return Markup(svg(definition, states, dict.fromkeys(path.ways, Way()), label))  # noqa: S704 - it escapes what it draws
 
 
 def _shape(counts: Iterable[str]) -> str:

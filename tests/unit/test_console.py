@@ -10,8 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -27,9 +26,7 @@ from mark_event_queue.domain.rounds import entry_of
 from meq import pausing
 from meq.console.app import create
 from meq.console.doing import Errands
-from meq.console.graph import Drawing, lay_out, svg
 from meq.console.guard import POLICY, Guard
-from meq.console.steps import Step
 from meq.stack import Stack
 from tests.builders import NOW, ROOT, client, entries, event_id, event_input
 from tests.unit.test_meq import OUTPUTS, MachineFake, World, _succeeded, moto, world
@@ -41,7 +38,7 @@ HERE = f"http://127.0.0.1:{PORT}"
 MACHINE = "arn:aws:states:eu-west-2:123456789012:stateMachine:deliver"
 EXECUTION = "arn:aws:states:eu-west-2:123456789012:execution:deliver:one"
 EXPRESS = "arn:aws:states:eu-west-2:123456789012:express:deliver:one:4d0e9b59"
-DEFINITIONS = sorted((ROOT / "statemachines").glob("*.asl.json"))
+DEFINITION = ROOT / "statemachines" / "deliver-events.asl.json"
 NASTY = "<script>alert(1)</script>\x1b[2J\n\u2028'\""
 
 
@@ -60,7 +57,7 @@ class MachinesFake(MachineFake):
 
     executions: list[dict[str, Any]] | ClientError = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
-    definition: dict[str, Any] = field(default_factory=lambda: json.loads(DEFINITIONS[0].read_text("utf-8")))
+    definition: dict[str, Any] = field(default_factory=lambda: json.loads(DEFINITION.read_text("utf-8")))
 
     def list_executions(
         self,
@@ -574,60 +571,3 @@ def test_what_is_not_there_is_said_in_a_sentence(browser, address, status, told)
     answer = browser.get(address)
     assert (answer.status_code, told in html.unescape(answer.text)) == (status, True), answer.text
     assert 'href="/"' in answer.text
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# The graph
-# ----------------------------------------------------------------------------------------------------------------------
-def _drawings(drawing: Drawing) -> list[Drawing]:
-    return [drawing, *(one for node in drawing.nodes.values() for inner in node.inner for one in _drawings(inner))]
-
-
-@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
-def test_no_state_is_drawn_over_another(path):
-    """Every state is there, beside or below the others, within its drawing; edges bend only where they have room."""
-    definition = json.loads(path.read_text("utf-8"))
-    drawn = _drawings(lay_out(definition))
-    assert sum(len(one.nodes) for one in drawn) == path.read_text("utf-8").count('"Type": ')
-    for drawing in drawn:
-        bends = [node for route, _, _ in drawing.edges for node in route[1:-1]]
-        for a, b in combinations([*drawing.nodes.values(), *bends], 2):
-            apart = a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + a.height <= b.y or b.y + b.height <= a.y
-            assert apart, (a.name, b.name)
-        for bend in bends:
-            beside = [node for node in drawing.nodes.values() if node.row == bend.row]
-            assert all(bend.y <= one.y and one.y + one.height <= bend.y + bend.height for one in beside)
-        for node in drawing.nodes.values():
-            assert -0.01 <= node.x <= node.x + node.width <= drawing.width + 0.01
-            assert -0.01 <= node.y <= node.y + node.height <= drawing.height + 0.01
-
-
-def test_a_graph_marks_the_path_and_escapes_what_it_draws():
-    """Visits are counted, failures have a sign beside their colour, edges that were gone are told from others."""
-    states = {
-        "<A>": {"Type": "Choice", "Choices": [{"Next": "B"}], "Default": "C"},
-        "B": {"Type": "Task", "Catch": [{"Next": "C"}], "Next": "<A>"},
-        "C": {"Type": "Fail"},
-    }
-
-    def step(name: str, visits: int, **more: Any) -> Step:
-        given: dict[str, Any] = {
-            "failed": False,
-            "caught": 0,
-            "tried_again": 0,
-            "under_way": False,
-            "errors": [],
-        } | more
-        return Step(name, visits, datetime.now(UTC), 0.0, **given)
-
-    steps = [step("<A>", 2), step("B", 2, caught=1), step("C", 1, failed=True)]
-    drawn = svg({"StartAt": "<A>", "States": states}, steps, {("<A>", "B"), ("B", "C")})
-
-    assert re.findall(r"<text[^>]*>(.*?)</text>", drawn) == ["&lt;A&gt; ×2", "! B ×2", "✕ C"]
-    assert sorted(re.findall(r'<path class="(edge[^"]*)"', drawn)) == [
-        "edge",
-        "edge back",
-        "edge catch gone",
-        "edge gone",
-    ]
-    assert re.findall(r'<g class="([^"]*)"', drawn) == ["state passed", "state caught", "state failed"]

@@ -232,7 +232,7 @@ def test_an_error_that_ended_an_iteration_is_caught_by_the_map_around_it():
 def test_an_execution_is_shown_from_its_history(browser):
     """Status, duration, states in words and as a graph; nothing that it carried."""
     _fill(browser)
-    names = [("Validate Events", "Task"), ("Held At Gate?", "Choice")]
+    names = [("Validate Events", "Task"), ("Held At Gate?", "Choice"), ("Held At Gate?", "Choice")]
     browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
     number = 1
     for name, kind in names:
@@ -247,6 +247,7 @@ def test_an_execution_is_shown_from_its_history(browser):
 
     assert browser.machines.looked_at == [EXECUTION]
     assert page.count('class="state passed"') == 2
+    assert re.findall('<tspan class="count">(.*?)<', page) == ["×2"]
     assert page.count('class="edge gone"') == 1
     assert "SECRET" not in page
     assert "2.0 s" in page

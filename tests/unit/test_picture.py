@@ -52,7 +52,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         """Keep a tag with its attributes."""
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag == "g":
+        if tag == "g" or "class" in dict(attrs):
             self._class = dict(attrs).get("class") or ""
 
     def handle_data(self, data):
@@ -328,10 +328,21 @@ def test_the_graph_counts_executions_and_marks_what_failed():
     shown = Page(page(facts(runs=runs)))
     states = shown.titles_of("state")
     assert "Validate Events: 2 executions" in states
-    assert "Send Wave: 1 executions; Sqs.Refused in 1" in states
-    assert "Forget Marks: 0 executions" in states
-    assert shown.titles_of("failed") == ["Send Wave: 1 executions; Sqs.Refused in 1"]
-    assert "Validate Events → Deliver To Clients: 2 executions" in shown.titles_of("way")
+    assert "Send Wave: 1 execution; Sqs.Refused in 1" in states
+    assert shown.titles_of("failed") == ["Send Wave: 1 execution; Sqs.Refused in 1"]
+    assert shown.titles_of("container") == [
+        "Deliver To Clients: 2 executions",
+        "Send Round: 1 execution, 2 times in all",
+    ]
+    assert shown.titles_of("catch") == ["Send Wave → Wave Refused: 1 execution"]
+    assert [one["stroke-width"] for _, one in shown.tags if one.get("class") == "edge catch gone"] == ["2.5"]
+    assert {"2", "1 of 1", "Forget Marks"} <= {*shown.texts}
+
+
+def test_every_colour_that_the_picture_uses_is_given():
+    """By its own style, or by the one that it has in common with the console."""
+    (style,) = re.findall("<style>(.*)</style>", page(facts()), re.DOTALL)
+    assert {*re.findall(r"var\((--[\w-]+)\)", style)} <= {*re.findall(r"(--[\w-]+):", style)}
 
 
 def test_an_execution_says_what_it_carried_what_of_that_waited_and_by_which_path():
