@@ -21,8 +21,6 @@ from meq.executions import DRY_RUN, RUNNING, SUCCEEDED
 from meq.stack import Stack
 from meq.text import safe
 
-__all__ = ["MACHINES", "NOT_KNOWN", "Listed", "Path", "Run", "Runs", "Step"]
-
 MACHINES = {
     "delivery": "StateMachineArn",
     "redrive": "RedriveStateMachineArn",
