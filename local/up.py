@@ -12,6 +12,7 @@ from local.environment import for_shells
 from local.session import Session, deployed
 from local.stack import ROOT, DeploymentError
 from meq.console.serving import listening
+from meq.errors import OperatorError
 
 
 def main() -> None:
@@ -25,11 +26,15 @@ def main() -> None:
         ):
             Thread(target=console.server.serve_forever, daemon=True).start()
             print(_instructions(session, console.address), flush=True)
-            while True:
-                time.sleep(3600)
+            try:
+                while True:
+                    time.sleep(3600)
+            finally:
+                for errand in console.errands.under_way():
+                    print(f"\nUnder way, and ends with the stack: {console.errands.command(errand.wanted)}")
     except KeyboardInterrupt:
         print("\nEnded; nothing is left running.")
-    except (DeploymentError, EngineError) as error:
+    except (DeploymentError, EngineError, OperatorError) as error:
         sys.exit(f"make up: {error}")
 
 

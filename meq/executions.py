@@ -10,12 +10,16 @@ from meq.text import safe
 
 RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 
+DRY_RUN = "meq-dry-run-"
+"""What the name of an execution begins with that is to change nothing, so that a list of executions tells."""
+
 
 def start(stack: Stack, machine: str, given: Mapping[str, Any]) -> str:
     """Start the state machine whose ARN this output of the stack is; return the execution's ARN."""
+    kind = DRY_RUN if given.get("dryRun") else "meq-"
     answer = stack.client("stepfunctions").start_execution(
         stateMachineArn=stack.output(machine),
-        name=f"meq-{uuid4()}",  # so that a start that the SDK repeats is one execution
+        name=f"{kind}{uuid4()}",  # so that a start that the SDK repeats is one execution
         input=json.dumps(given),
     )
     return str(answer["executionArn"])

@@ -107,10 +107,15 @@ class HeldEvents:
         """Return what to say of a recipient, or of a mark, of which nothing is held: perhaps another one was meant."""
         if not mark:
             return f"Nothing is held {whose(recipient)}."
-        marks = (sequence["mark"] for sequence in self._sequences(recipient, None))
-        like = [quoted(one) for one in marks if alike(one) == alike(mark)]
+        like = [quoted(one) for one in self.like(recipient, mark)]
         hint = f" Did you mean {' or '.join(like)}?" if like else " See: meq held."
         return f"Nothing of the mark {quoted(mark)} is held {whose(recipient)}.{hint}"
+
+    def like(self, recipient: str | None, mark: str) -> list[str]:
+        """Return the marks that are held, for a recipient or for any, and differ from this one in case and spaces."""
+        names = [recipient] if recipient else self.recipients()
+        marks = (sequence["mark"] for name in names for sequence in self._sequences(name, None))
+        return list(dict.fromkeys(one for one in marks if alike(one) == alike(mark)))
 
     def left(self, recipient: str, mark: str | None = None) -> int:
         """Return how many events of a mark, or of all, are held for a recipient: a number that is kept, one read."""

@@ -164,7 +164,9 @@ def _(data: Paused) -> list[str]:
 @_text.register
 def _(data: Resumed) -> list[str]:
     lines = [f"{safe(data.client)} is resumed. Delivered {many(data.delivered, 'event')} that had been held."]
-    if data.errors:
+    if data.failed:
+        lines.append(f"The redrive that was to deliver the rest failed: {safe('; '.join(data.errors))}")
+    elif data.errors:
         lines.append(f"Its queue refuses the rest ({safe(', '.join(data.errors))}): meq held, meq redrive.")
     elif data.still_held:
         lines.append(f"{many(data.still_held, 'event')} still held: meq redrive {safe(data.client)}")

@@ -41,6 +41,8 @@ class Resumed:
     errors: list[str]
     still_held: int
     interrupted: bool = False
+    failed: bool = False
+    """Whether an execution failed, which is what the errors tell of then; else they are those of the queue."""
 
     @property
     def done(self) -> bool:
@@ -92,7 +94,9 @@ def let_go(
             outcome = cast(Redriven, wait(stack, asked, start(stack, asked), tell, sleep))  # no dry run is asked for
             delivered += outcome.delivered or 0
             if outcome.delivered is None or outcome.errors:
-                return Resumed(client, delivered, outcome.errors, table.left(client), not outcome.errors)
+                has_failed = outcome.delivered is None and bool(outcome.errors)
+                left_now = table.left(client)
+                return Resumed(client, delivered, outcome.errors, left_now, not outcome.errors, has_failed)
     except KeyboardInterrupt:
         return Resumed(client, delivered, [], table.left(client), interrupted=True)
     return Resumed(client, delivered, [], table.left(client))

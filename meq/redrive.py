@@ -12,6 +12,7 @@ from meq.clients import demand_known, registrations
 from meq.errors import KNOWN, NothingHeldError, OperatorError, explain
 from meq.executions import RUNNING, SUCCEEDED, problem_of
 from meq.held import Held, HeldEvents
+from meq.obstacles import obstacles
 from meq.stack import Stack
 from meq.text import many, safe
 
@@ -29,11 +30,13 @@ class Asked:
     reason: str = ""
     by: str = ""
     dry_run: bool = False
+    event_id: str = ""
+    """Of a discard of one event: which one it has to be; the machine refuses if another one is the first by then."""
 
     @property
     def sends(self) -> bool:
-        """Whether anything can be left to send, for which a client has to be registered."""
-        return not self.dry_run and not (self.discard and self.everything)
+        """Whether it sends what is left, or a dry run tells of that."""
+        return not (self.discard and self.everything)
 
     def as_input(self) -> dict[str, Any]:
         """Return the input of the state machine."""
@@ -41,6 +44,7 @@ class Asked:
         recipient: dict[str, Any] = {"gate": True} if at_gate else {"client": self.recipient}
         mark = {} if self.mark is None else {"mark": self.mark}
         record = {"by": self.by, "reason": self.reason, "all": self.everything} if self.discard else {}
+        record |= {"eventId": self.event_id} if self.event_id else {}
         letting_go = "release" if at_gate else "redrive"
         return recipient | {"action": "discard" if self.discard else letting_go, "dryRun": self.dry_run} | mark | record
 
@@ -95,10 +99,10 @@ class WouldRedrive:
 
 
 def check(stack: Stack, asked: Asked) -> None:
-    """Make sure that what is asked for is there.
+    """Make sure that what is asked for is there, and that nothing is in its way; of a dry run, too.
 
     Raises:
-        OperatorError: there is no such client, or none that could be sent anything.
+        OperatorError: there is no such client, or it can be sent nothing at the moment; the text says what to do.
         NothingHeldError: nothing of it is held.
     """
     table = HeldEvents(stack)
@@ -156,16 +160,10 @@ def goes_on(execution_arn: str) -> str:
 
 
 def _check_client(stack: Stack, asked: Asked, table: HeldEvents) -> None:
-    recipient = asked.recipient
-    registered = {one.name: one.problem for one in registrations(stack)}
-    demand_known(recipient, registered.keys() | set(table.recipients()))
-    if asked.sends and recipient not in registered:
-        raise OperatorError(
-            f"{safe(recipient)} has unsubscribed: there is no queue to deliver to. To give up what is held for it:\n"
-            f"meq discard {safe(recipient)} --all --reason …"
-        )
-    if asked.sends and (problem := registered[recipient]):
-        raise OperatorError(f"The registration of {safe(recipient)} {problem}: there is no queue to deliver to.")
+    recipient, registered = asked.recipient, registrations(stack)
+    demand_known(recipient, {one.name for one in registered} | set(table.recipients()))
+    if asked.sends and (obstacle := obstacles(stack, {recipient}, registered).get(recipient)):
+        raise OperatorError(obstacle.text)
 
 
 def _came_to(

@@ -1,31 +1,31 @@
 """The console's pages: what each address answers. What it shows and does is in the modules that it calls."""
 
 import getpass
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from flask import Flask, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, g, jsonify, redirect, render_template, request, url_for
 from jinja2 import StrictUndefined
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
 from mark_event_queue.domain.held import GATE
-from meq.console import looking
+from meq.console import looking, words
+from meq.console.advice import about_obstacle
 from meq.console.doing import VERBS, Errand, Errands, Wanted
 from meq.console.graph import svg
 from meq.console.guard import HEADERS, Guard, RefusedError
+from meq.console.queues import Ages
 from meq.console.runs import MACHINES, Runs
 from meq.errors import KNOWN, NothingHeldError, OperatorError, explain
 from meq.held import HeldEvents
 from meq.stack import Stack
-from meq.table import Violation
 from meq.text import many, safe, unquoted
 
 _LONGEST_FORM = 64 * 1024
+_LAST_PAGE = 100_000  # further than anybody turns
 _PAGES = {
     "overview": "Overview",
     "clients": "Clients",
@@ -40,7 +40,7 @@ def create(stack: Stack, guard: Guard, errands: Errands, read_only: bool = False
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _LONGEST_FORM
     app.jinja_options = {
-        "finalize": _shown,
+        "finalize": words.shown,
         "undefined": StrictUndefined,
         "trim_blocks": True,
         "lstrip_blocks": True,
@@ -52,13 +52,14 @@ def create(stack: Stack, guard: Guard, errands: Errands, read_only: bool = False
         form_token=guard.form_token,
         pages=_PAGES,
         GATE=GATE,
-        rules=_rules,
-        word=_word,
-        whose=_whose,
-        ago=_ago,
-        instant=_instant,
-        duration=_duration,
+        rules=words.rules,
+        word=words.word,
+        whose=words.whose,
+        ago=words.ago,
+        instant=words.instant,
+        duration=words.duration,
         many=many,
+        about_obstacle=about_obstacle,
     )
     _let_in(app, guard)
     _tell_errors(app)
@@ -67,7 +68,7 @@ def create(stack: Stack, guard: Guard, errands: Errands, read_only: bool = False
         for address in ("/do/<verb>", "/try", "/confirm"):
             app.add_url_rule(address, f"refused {address}", _refuse, methods=["GET", "POST"])
     else:
-        _do(app, errands)
+        _do(app, stack, errands)
     return app
 
 
@@ -79,8 +80,10 @@ def _let_in(app: Flask, guard: Guard) -> None:
             answer = redirect(url_for("overview"), 303)
             answer.set_cookie(guard.cookie, guard.token, httponly=True, samesite="Strict")
             return answer
-        given = request.form.get("form_token", "") if request.method == "POST" else ""
-        guard.check(request.method, request.headers, request.cookies.get(guard.cookie, ""), given)
+        guard.check(request.method, request.headers, request.cookies.get(guard.cookie, ""))
+        g.is_let_in = True
+        if not guard.only_reads(request.method):  # a form is not read before that: it may be too long
+            guard.check_form(request.form.get("form_token", ""))
         return None
 
     @app.after_request
@@ -93,12 +96,17 @@ def _tell_errors(app: Flask) -> None:
     def told(title: str, text: str, status: int) -> tuple[str, int]:
         return render_template("error.html", title=title, lines=text.splitlines()), status
 
+    def plain(text: str, status: int) -> tuple[str, int, dict[str, str]]:
+        return f"{text}\n", status, {"Content-Type": "text/plain; charset=utf-8"}
+
     @app.errorhandler(RefusedError)
     def refused(error: RefusedError) -> tuple[str, int, dict[str, str]]:
-        return f"{error}\n", error.status, {"Content-Type": "text/plain; charset=utf-8"}
+        return plain(str(error), error.status)
 
     @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> tuple[str, int]:
+    def http(error: HTTPException) -> tuple[Any, ...]:
+        if not g.get("is_let_in"):  # a page has the stack's name
+            return plain(error.name, error.code or 500)
         return told(error.name, str(error.description or error.name), error.code or 500)
 
     def known(error: Exception) -> tuple[str, int]:
@@ -113,13 +121,15 @@ def _tell_errors(app: Flask) -> None:
 
 
 def _look(app: Flask, stack: Stack, errands: Errands) -> None:
+    ages = Ages(stack)
+
     @app.get("/")
     def overview() -> str:
-        return render_template("overview.html", flow=looking.flow(stack))
+        return render_template("overview.html", flow=looking.flow(stack, ages))
 
     @app.get("/counts.json")
     def counts() -> Response:
-        flow = looking.flow(stack)
+        flow = looking.flow(stack, ages)
         return jsonify(
             at=f"{flow.at:%H:%M:%S}",
             shape=_shape(flow.counts),
@@ -131,21 +141,29 @@ def _look(app: Flask, stack: Stack, errands: Errands) -> None:
 
     @app.get("/clients")
     def clients() -> str:
-        return render_template("clients.html", clients=looking.clients(stack))
+        found = looking.clients(stack, ages)
+        standings = looking.standings(stack, [one.registration.name for one in found])
+        return render_template("clients.html", clients=found, standings=standings)
 
     @app.get("/waiting")
     def waiting() -> str:
         recipient, mark = _recipient(), _mark(request.args.get("mark"))
-        page = looking.waiting(stack, recipient, mark, _number())
+        recipients, page = looking.recipients(stack), looking.waiting(stack, recipient, mark, _number())
         return render_template(
-            "waiting.html", recipients=looking.recipients(stack), recipient=recipient, mark=mark, page=page
+            "waiting.html",
+            recipients=recipients,
+            recipient=recipient,
+            mark=mark,
+            page=page,
+            like=HeldEvents(stack).like(recipient, mark) if mark and not page.rows else [],
+            standings=looking.standings(stack, [name for name, _ in recipients]),
         )
 
     @app.get("/sequence")
     def sequence() -> str:
         recipient, mark = _of_a_sequence(request.args)
         head, page = looking.sequence(stack, recipient, mark, _number())
-        return render_template("sequence.html", head=head, page=page)
+        return render_template("sequence.html", head=head, page=page, standings=looking.standings(stack, [recipient]))
 
     @app.post("/body")
     def body() -> str:
@@ -158,14 +176,16 @@ def _look(app: Flask, stack: Stack, errands: Errands) -> None:
         machine = request.args.get("machine", "delivery")
         if machine not in MACHINES:
             abort(404)
+        at = words.instant_of(request.args.get("at"))
+        listed = Runs(stack).recent(machine, at)
         return render_template(
-            "executions.html", machine=machine, machines=MACHINES, runs=Runs(stack).recent(machine), errands=errands
+            "executions.html", machine=machine, machines=MACHINES, listed=listed, at=at, errands=errands
         )
 
     @app.get("/execution")
     def execution() -> str:
         runs, arn = Runs(stack), request.args.get("arn", "")
-        path = runs.path(arn, _at(request.args.get("at")))
+        path = runs.path(arn, words.instant_of(request.args.get("at")))
         drawn = Markup(svg(runs.definition(path.run.machine), path.steps, path.ways))  # noqa: S704 - it escapes what it draws
         return render_template("execution.html", path=path, graph=drawn)
 
@@ -176,13 +196,14 @@ def _look(app: Flask, stack: Stack, errands: Errands) -> None:
         return render_template("discards.html", names=names, recipient=recipient, page=page)
 
 
-def _do(app: Flask, errands: Errands) -> None:
+def _do(app: Flask, stack: Stack, errands: Errands) -> None:
     @app.get("/do/<verb>")
     def ask(verb: str) -> str:
         if verb not in VERBS:
             abort(404)
-        mark = _mark(request.args.get("mark"))
-        return render_template("ask.html", verb=verb, recipient=_recipient() or "", mark=mark, by=_user())
+        recipient, mark = _recipient() or "", _mark(request.args.get("mark"))
+        obstacle = looking.standings(stack, [recipient]).obstacles.get(recipient)
+        return render_template("ask.html", verb=verb, recipient=recipient, mark=mark, by=_user(), obstacle=obstacle)
 
     @app.post("/try")
     def try_out() -> Answer:
@@ -205,7 +226,8 @@ def _do(app: Flask, errands: Errands) -> None:
     @app.get("/errand/<key>")
     def errand(key: str) -> str:
         found = errands.find(key).at_this_moment()
-        return render_template("errand.html", errand=found, command=errands.command(found.wanted), kind=_kind(found))
+        command, too_old = errands.command(found.wanted), errands.is_too_old(found)
+        return render_template("errand.html", errand=found, command=command, too_old=too_old, kind=_kind(found))
 
     @app.get("/errand/<key>.json")
     def progress(key: str) -> Response:
@@ -215,24 +237,6 @@ def _do(app: Flask, errands: Errands) -> None:
 
 def _refuse(**_: str) -> str:
     raise RefusedError("This console is read-only: it was started with --read-only. The commands of meq can do it.")
-
-
-def _shown(value: Any) -> Any:
-    """Return what is shown for a value: of a text no character that could not be seen."""
-    if value is None:
-        return ""
-    if isinstance(value, Markup):  # a part of a page, which has lines
-        return Markup("\n").join(Markup(safe(line)) for line in value.split("\n"))  # noqa: S704 - it is escaped already
-    return safe(value) if isinstance(value, str) else value
-
-
-def _whose(recipient: str) -> str:
-    return "the gate" if recipient == GATE else recipient
-
-
-def _word(mark: str) -> str:
-    """Return a mark for addresses and forms, which may change what cannot be seen: then as a JSON string."""
-    return mark if mark.isprintable() and not mark.startswith('"') and mark == mark.strip() else json.dumps(mark)
 
 
 def _mark(given: str | None) -> str | None:
@@ -251,15 +255,7 @@ def _of_a_sequence(said: Any) -> tuple[str, str]:
 
 
 def _number() -> int:
-    return max(1, request.args.get("page", 1, type=int))
-
-
-def _at(given: str | None) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(given or "")
-    except ValueError:
-        return None
-    return at if at.tzinfo else None
+    return min(max(1, request.args.get("page", 1, type=int)), _LAST_PAGE)
 
 
 def _shape(counts: Iterable[str]) -> str:
@@ -269,37 +265,6 @@ def _shape(counts: Iterable[str]) -> str:
 
 def _kind(errand: Errand) -> str:
     return type(errand.outcome).__name__
-
-
-def _rules(violations: Iterable[Violation]) -> str:
-    return "; ".join(f"{one.path} {one.rule}".strip() for one in violations)
-
-
-def _instant(at: datetime | str | None) -> str:
-    """Return an instant to the second, as UTC."""
-    if at is None:
-        return "not known"
-    parsed = at if isinstance(at, datetime) else _at(at)
-    return f"{parsed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if parsed else str(at)
-
-
-def _ago(at: datetime | str | None) -> str:
-    """Return how long ago it was, roughly."""
-    parsed = at if isinstance(at, datetime) else _at(at)
-    return f"{_duration((datetime.now(UTC) - parsed).total_seconds())} ago" if parsed else ""
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "not known"
-    if seconds < 1:
-        return f"{max(0, seconds) * 1000:.0f} ms"
-    if seconds < 100:  # noqa: PLR2004 - what reads well
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - as above
-    for unit, length in (("days", 86_400), ("hours", 3_600)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds / 60:.0f} min"
 
 
 def _user() -> str:

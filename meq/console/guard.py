@@ -70,7 +70,7 @@ class Guard:
         """Tell whether this is the token that was printed."""
         return hmac.compare_digest(token.encode(), self.token.encode())
 
-    def check(self, method: str, headers: Headers, cookie: str, form_token: str) -> None:
+    def check(self, method: str, headers: Headers, cookie: str) -> None:
         """Make sure that a request comes from a page of this console, in a browser that has the token.
 
         Raises:
@@ -78,9 +78,18 @@ class Guard:
         """
         if not self.opens(cookie):
             raise RefusedError("Open the address that meq console printed: it has the token that this needs.", 401)
-        if method in _READING:
-            return
-        if headers.get("Origin") != f"http://{headers.get('Host')}":
+        if not self.only_reads(method) and headers.get("Origin") != f"http://{headers.get('Host')}":
             raise RefusedError("This was sent by a page of another site, and is not done.")
+
+    def check_form(self, form_token: str) -> None:
+        """Make sure that a form is from a page of this run.
+
+        Raises:
+            RefusedError: it is not.
+        """
         if not hmac.compare_digest(form_token.encode(), self.form_token.encode()):
             raise RefusedError("This form is from another run of the console: load the page again.")
+
+    def only_reads(self, method: str) -> bool:
+        """Tell whether requests of this method change nothing."""
+        return method in _READING

@@ -1,19 +1,21 @@
 """What the console's pages show of a stack: counts that are asked for again and again, and what waits, page by page."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mark_event_queue.adapters.clients import registrations as parameters
 from mark_event_queue.domain.held import GATE
 from mark_event_queue.domain.history import Progress
 from meq.clients import Registration, registrations, with_histories
+from meq.console import advice
+from meq.console.queues import Ages, Depth, depths
+from meq.console.words import duration
 from meq.errors import KNOWN, NothingHeldError, explain
 from meq.held import Held, HeldEvent, HeldEvents
-from meq.replay import undelivered
+from meq.obstacles import Obstacle, obstacles
 from meq.stack import Stack
 from meq.table import Item
 
@@ -21,9 +23,7 @@ PAGE = 50
 """How many rows a page of a list has."""
 
 _T = TypeVar("_T")
-_SIDE_BY_SIDE = 8
-_WAITING, _IN_HAND = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
-_METRIC_QUERIES = 500  # CloudWatch API Reference, GetMetricData: the most of one call
+_UNREAD_SECONDS = 900  # as of the alarms of unread queues
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,6 @@ class Page(Generic[_T]):
 
 
 @dataclass(frozen=True)
-class Depth:
-    """How many messages a queue holds, and how many a reader has in hand; or why that is not known."""
-
-    waiting: int = 0
-    in_hand: int = 0
-    problem: str = ""
-
-    def __str__(self) -> str:
-        if self.problem:
-            return "not known"
-        return f"{self.waiting} + {self.in_hand} in hand" if self.in_hand else str(self.waiting)
-
-
-@dataclass(frozen=True)
 class Count:
     """A count as it is shown, and whether it asks for somebody's attention."""
 
@@ -59,10 +45,11 @@ class Count:
 
 @dataclass(frozen=True)
 class State:
-    """How a client is, in words, and how grave that is: failed, paused or succeeded."""
+    """How a client is, in words, how grave that is (failed, paused, succeeded or neutral), and what to do about it."""
 
     text: str
     gravity: str
+    todo: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +61,7 @@ class Flow:
     gone: list[str]
     """Those who have unsubscribed, and for whom something is held still."""
     counts: dict[str, Count]
-    """By place: gate, fan-out, undelivered; of a client its name behind queue: and held:."""
+    """By place: gate, fan-out, undelivered; of a client its name behind queue:, oldest: and held:."""
     problems: dict[str, str]
     """Why a count is not known: by client, fan-out or undelivered."""
     states: dict[str, "State"]
@@ -95,48 +82,72 @@ class Client:
     @property
     def state(self) -> State:
         """How it is."""
-        return _state(self.registration, self.depth, self.held)
+        return _state(self.registration, self.depth, self.oldest_seconds, self.held)
 
 
-def flow(stack: Stack) -> Flow:
+@dataclass(frozen=True)
+class Standings:
+    """What is in the way of clients, and who of them has pinned a major version."""
+
+    obstacles: dict[str, Obstacle]
+    pinned: set[str]
+
+    def todo(self, one: Held) -> str:
+        """Return what to do about a held sequence."""
+        return advice.about(one, self.obstacles.get(one.recipient), one.recipient in self.pinned)
+
+
+def flow(stack: Stack, ages: Ages) -> Flow:
     """Return the way of the events with its counts: few calls, whatever is held."""
     table, found = HeldEvents(stack), registrations(stack)
     held = {name: table.left(name) for name in table.recipients()}
-    depths = _depths(stack, {"fan-out": None} | {one.name: one.queue for one in found if one.queue})
-    replays = _undelivered(stack)
+    queues = {one.name: one.queue for one in found if one.queue}
+    deep, old = depths(stack, {"fan-out": None, **queues}), ages.of(queues.values())
+    replays, replay_problem = _undelivered(stack)
     counts = {
         "gate": Count(str(held.get(GATE, 0)), GATE in held),
-        "fan-out": Count(str(depths["fan-out"]), bool(depths["fan-out"].problem)),
-        "undelivered": Count(str(replays), str(replays) != "0"),
+        "fan-out": Count(str(deep["fan-out"]), deep["fan-out"].missing),
+        "undelivered": Count(replays, replays not in ("0", "not known")),
     }
-    names = {one.name for one in found}
-    gone = sorted(held.keys() - names - {GATE})
-    for name in [*sorted(names), *gone]:
-        depth = depths.get(name)
-        counts[f"queue:{name}"] = Count(str(depth) if depth else "none", bool(depth and depth.problem))
+    states = {}
+    for one in found:
+        depth, age = deep.get(one.name, Depth()), old.get(one.queue or "")
+        states[one.name] = _state(one, depth, age, held.get(one.name, 0))
+        counts[f"oldest:{one.name}"] = Count("none" if depth.is_empty else duration(age), _is_unread(depth, age))
+    gone = sorted(held.keys() - states.keys() - {GATE})
+    for name in [*states, *gone]:
+        at_hand = deep.get(name)
+        counts[f"queue:{name}"] = Count(str(at_hand) if at_hand else "none", bool(at_hand and at_hand.missing))
         counts[f"held:{name}"] = Count(str(held.get(name, 0)), name in held)
-    problems = {name: one.problem for name, one in ({"undelivered": replays} | depths).items() if one.problem}
-    states = {one.name: _state(one, depths.get(one.name, Depth()), held.get(one.name, 0)) for one in found}
+    problems = {name: one.problem for name, one in deep.items() if one.problem}
+    problems |= {"undelivered": replay_problem} if replay_problem else {}
     return Flow(datetime.now(UTC), found, gone, counts, problems, states)
 
 
-def clients(stack: Stack) -> list[Client]:
+def clients(stack: Stack, ages: Ages) -> list[Client]:
     """Return the clients, with those that get nothing."""
     table, found = HeldEvents(stack), with_histories(stack, registrations(stack))
     said = {one.name: one.value for one in parameters(stack.client("ssm"), stack.output("ClientsPath"))}
-    depths = _depths(stack, {one.name: one.queue for one in found if one.queue})
-    ages = _ages(stack, [one.queue for one in found if one.queue])
+    queues = {one.name: one.queue for one in found if one.queue}
+    deep, old = depths(stack, queues), ages.of(queues.values())
     none = Depth(problem="there is no queue to deliver to")
     return [
         Client(
             one,
-            depths.get(one.name, none),
-            ages.get(one.queue or ""),
+            deep.get(one.name, none),
+            old.get(one.queue or ""),
             table.left(one.name),
             said.get(one.name, ""),
         )
         for one in found
     ]
+
+
+def standings(stack: Stack, names: Collection[str]) -> Standings:
+    """Return what is in the way of these recipients; nothing ever is in that of the gate."""
+    found = registrations(stack)
+    hindered = obstacles(stack, set(names) - {GATE}, found)
+    return Standings(hindered, {one.name for one in found if one.major})
 
 
 def waiting(stack: Stack, recipient: str | None, mark: str | None, number: int) -> Page[Held]:
@@ -178,75 +189,39 @@ def _page(rows: Iterator[_T], number: int) -> Page[_T]:
     return Page(found[:PAGE], number, len(found) > PAGE)
 
 
-def _state(one: Registration, depth: Depth, held: int) -> State:
-    if one.problem:
-        return State("gets nothing", "failed")
-    if one.paused:
-        return State("paused", "paused")
+def _state(one: Registration, depth: Depth, age: float | None, held: int) -> State:
+    if hindered := _hindered(one, depth):
+        return hindered
+    if held:
+        return State("something is held", "paused", advice.SOMETHING_HELD)
+    if _is_unread(depth, age):
+        return State(f"not read for {duration(age)}", "paused", advice.UNREAD)
     if depth.problem:
-        return State("queue not reached", "failed")
+        return State("depth not known", "neutral", advice.DEPTH_NOT_KNOWN)
+    return State("served", "succeeded")
+
+
+def _hindered(one: Registration, depth: Depth) -> State | None:
+    if one.problem:
+        return State("gets nothing", "failed", advice.MEND_REGISTRATION)
+    if one.paused:
+        return State("paused", "paused", advice.RESUME)
+    if depth.missing:
+        return State("queue does not exist", "failed", advice.NO_SUCH_QUEUE)
     if one.history and one.history.progress != Progress.DONE:
-        return State(f"history {one.history.progress}", "paused")
-    return State("something is held", "paused") if held else State("served", "succeeded")
+        far = one.history.progress
+        return State(f"history {far}", "failed" if far == Progress.FAILED else "paused", advice.HISTORY_AT[far])
+    return None
 
 
-def _undelivered(stack: Stack) -> Depth:
-    """Return how many objects wait for a replay."""
+def _is_unread(depth: Depth, age: float | None) -> bool:
+    return not depth.is_empty and (age or 0) >= _UNREAD_SECONDS
+
+
+def _undelivered(stack: Stack) -> tuple[str, str]:
+    """Return how many objects wait for a replay, as one page of the bucket tells; or why that is not known."""
     try:
-        return Depth(len(undelivered(stack)))
+        page = stack.client("s3").list_objects_v2(Bucket=stack.output("UndeliveredRecordsBucketName"))
     except KNOWN as error:
-        return Depth(problem=explain(error))
-
-
-def _depths(stack: Stack, queues: dict[str, str | None]) -> dict[str, Depth]:
-    """Return the depths of queues by name; one without an address is the fan-out queue."""
-    sqs, fan_out = stack.client("sqs"), stack.output("QueueName")
-
-    def ask(url: str | None) -> Depth:
-        try:
-            url = url or sqs.get_queue_url(QueueName=fan_out)["QueueUrl"]
-            names = [_WAITING, _IN_HAND]
-            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        except KNOWN as error:
-            return Depth(problem=explain(error))
-        return Depth(int(told.get(_WAITING, 0)), int(told.get(_IN_HAND, 0)))
-
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        return dict(zip(queues, pool.map(ask, queues.values()), strict=True))
-
-
-def _ages(stack: Stack, urls: Iterable[str]) -> dict[str, float]:
-    """Return how old the oldest message of each queue is, in seconds, where CloudWatch tells."""
-    now = datetime.now(UTC)
-    found: dict[str, float] = {}
-    asked = list(urls)
-    try:
-        for start in range(0, len(asked), _METRIC_QUERIES):
-            some = asked[start : start + _METRIC_QUERIES]
-            answer = stack.client("cloudwatch").get_metric_data(
-                MetricDataQueries=_age_queries(some), StartTime=now - timedelta(minutes=15), EndTime=now
-            )
-            for one in answer["MetricDataResults"]:
-                if one["Values"]:
-                    found[some[int(one["Id"].removeprefix("q"))]] = one["Values"][0]
-    except KNOWN:
-        return found  # whoever may not read metrics sees all but the ages
-    return found
-
-
-def _age_queries(urls: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "Id": f"q{number}",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/SQS",
-                    "MetricName": "ApproximateAgeOfOldestMessage",
-                    "Dimensions": [{"Name": "QueueName", "Value": url.rsplit("/", 1)[-1]}],
-                },
-                "Period": 60,
-                "Stat": "Maximum",
-            },
-        }
-        for number, url in enumerate(urls)
-    ]
+        return "not known", explain(error)
+    return f"{page['KeyCount']:,}{' or more' if page['IsTruncated'] else ''}", ""

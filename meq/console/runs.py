@@ -1,8 +1,7 @@
 """Executions of a stack's state machines and the path that each took: from their history, or from the logs on AWS.
 
 AWS keeps no history of an Express execution. What it went through is in the log group of its machine, where the log
-level lets it be. It is asked by CloudWatch Logs Insights, as the console of Step Functions does: that reads
-log groups of both classes.
+level lets it be: at ERROR only what went wrong.
 """
 
 import json
@@ -15,10 +14,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from meq.console.logs import Log, Row
+from meq.console.steps import Event, Step, steps_of
 from meq.errors import OperatorError
-from meq.executions import RUNNING, SUCCEEDED
+from meq.executions import DRY_RUN, RUNNING, SUCCEEDED
 from meq.stack import Stack
 from meq.text import safe
+
+__all__ = ["MACHINES", "NOT_KNOWN", "Listed", "Path", "Run", "Runs", "Step"]
 
 MACHINES = {
     "delivery": "StateMachineArn",
@@ -27,11 +30,15 @@ MACHINES = {
 }
 """The stack's machines, by what they do, and the outputs that their ARNs are."""
 
+NOT_KNOWN = "NOT_KNOWN"
+"""The status of an execution of which a log tells neither start nor end."""
+
 _MOST = 50
-_MOST_EVENTS = 10_000  # CloudWatch Logs API Reference, StartQuery: the most that a query answers
+_MOST_LOGGED = 300  # entries for a list: start and end of fifty executions, and the errors caught in them
+_MOST_PAGES = 10
 _RECENT = timedelta(hours=3)
-_AROUND = timedelta(minutes=15)  # an Express execution takes five minutes at most
-_PATIENCE_SECONDS = 30
+_LONGEST = timedelta(minutes=6)  # an Express execution takes five minutes at most
+_AROUND = timedelta(minutes=15)
 _STATUSES = {
     "ExecutionSucceeded": SUCCEEDED,
     "ExecutionFailed": "FAILED",
@@ -51,6 +58,13 @@ class Run:
     status: str
     started: datetime | None
     ended: datetime | None
+    errors: list[str] = field(default_factory=list)
+    """Those that were met in it, where the engine tells of them in a list: in a log."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it was started by `meq` or the console to change nothing."""
+        return self.name.startswith(DRY_RUN)
 
     @property
     def name(self) -> str:
@@ -64,54 +78,11 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened in an execution; the name is that of a state, where it is about one."""
-
-    number: int
-    previous: int
-    kind: str
-    at: datetime
-    name: str = ""
-    error: str = ""
-
-
-@dataclass
-class Visit:
-    """A stay of an execution in a state."""
-
-    name: str
-    entered: datetime
-    is_task: bool = True
-    exited: datetime | None = None
-    errors: list[str] = field(default_factory=list)
-    succeeded: bool = False
-    """Whether its last try went well, where a Task may have several."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A state of the path: how often it was come by, for how long, and what went wrong in it."""
-
-    name: str
-    visits: int
-    entered: datetime
-    seconds: float
-    failed: bool
-    caught: int
-    tried_again: int
-    under_way: bool
-    errors: list[str]
-
-    @property
-    def mark(self) -> str:
-        """What the state is marked as: failed, caught, retried, running or passed."""
-        marks = {"failed": self.failed, "running": self.under_way, "caught": self.caught, "retried": self.tried_again}
-        return next((mark for mark, holds in marks.items() if holds), "passed")
-
-
-@dataclass(frozen=True)
 class Path:
-    """The path of an execution: its steps in the order in which they were first come by."""
+    """The path of an execution: its steps in the order in which they were first come by.
+
+    Without steps it is not known: a log may tell of errors only.
+    """
 
     run: Run
     steps: list[Step]
@@ -120,6 +91,18 @@ class Path:
     error: str
     whole: bool = True
     """Whether all of it is known."""
+    errors: list[str] = field(default_factory=list)
+    """The errors that are known, in whatever state."""
+    logged: bool = False
+    """Whether it comes from a log."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Executions of a machine, the latest first; whether they come from a log."""
+
+    runs: list[Run]
+    logged: bool
 
 
 class Runs:
@@ -134,20 +117,16 @@ class Runs:
         self._stack, self._clock, self._sleep = stack, clock, sleep
         self._machines = stack.client("stepfunctions")
 
-    def recent(self, machine: str) -> list[Run]:
-        """Return the latest executions of a machine, the latest first."""
-        arn = self._arn(machine)
+    def recent(self, machine: str, around: datetime | None = None) -> Listed:
+        """Return the latest executions of a machine, or those that were under way at an instant."""
         try:
-            listed = self._machines.list_executions(stateMachineArn=arn, maxResults=_MOST)["executions"]
+            return Listed(self._listed(machine, around), logged=False)
         except ClientError as error:
             if error.response["Error"]["Code"] != "StateMachineTypeNotSupported":
                 raise
-            return _runs_of(machine, self._logged(machine, "filter type like /^Execution/", *self._lately()))[:_MOST]
-        runs = [
-            Run(machine, one["executionArn"], one["status"], _utc(one["startDate"]), _utc(one.get("stopDate")))
-            for one in listed
-        ]
-        return sorted(runs, key=lambda one: one.started or datetime.min.replace(tzinfo=UTC), reverse=True)
+        since, until = (around - _LONGEST, around + _LONGEST) if around else self._lately()
+        events = map(_of_log, self._log(machine).of_all(since, until, _MOST_LOGGED))
+        return Listed(_runs_of(machine, events)[:_MOST], logged=True)
 
     def path(self, arn: str, around: datetime | None = None) -> Path:
         """Return the path of an execution; around when it was helps where the logs are searched for it.
@@ -159,11 +138,7 @@ class Runs:
         try:
             described = self._machines.describe_execution(executionArn=arn)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in (
-                "InvalidArn",
-                "StateMachineTypeNotSupported",
-                "ValidationException",
-            ):
+            if error.response["Error"]["Code"] not in _OF_EXPRESS:
                 raise
             return self._logged_path(machine, arn, around)
         run = Run(machine, arn, described["status"], _utc(described["startDate"]), _utc(described.get("stopDate")))
@@ -171,7 +146,7 @@ class Runs:
             executionArn=arn, includeExecutionData=False
         )
         events = [_of_history(one) for page in pages for one in page["events"]]
-        return Path(run, *steps_of(events, run.status), safe(described.get("error", "")))
+        return Path(run, *steps_of(events, run.status), safe(described.get("error", "")), errors=_errors_of(events))
 
     def machine_of(self, arn: str) -> str:
         """Return which of the stack's machines an execution is of.
@@ -194,40 +169,42 @@ class Runs:
     def _arn(self, machine: str) -> str:
         return ":".join(self._stack.output(MACHINES[machine]).split(":")[:7])  # without a version or an alias
 
+    def _listed(self, machine: str, around: datetime | None) -> list[Run]:
+        asked: dict[str, Any] = {"stateMachineArn": self._arn(machine), "maxResults": _MOST}
+        found: list[Run] = []
+        for _ in range(_MOST_PAGES if around else 1):
+            answer = self._machines.list_executions(**asked)
+            found += [
+                Run(machine, one["executionArn"], one["status"], _utc(one["startDate"]), _utc(one.get("stopDate")))
+                for one in answer["executions"]
+            ]
+            asked |= {"nextToken": answer.get("nextToken"), "maxResults": 1_000}
+            if not asked["nextToken"] or (around and _began(found[-1]) < around - _LONGEST):
+                break
+        found.sort(key=_began, reverse=True)
+        if around:
+            found = [one for one in found if around - _LONGEST <= _began(one) <= around + _LONGEST]
+        return found[:_MOST]
+
     def _logged_path(self, machine: str, arn: str, around: datetime | None) -> Path:
         between = (around - _AROUND, around + _AROUND) if around else self._lately()
-        entries = self._logged(machine, f'filter execution_arn = "{arn}"', *between)
-        if not entries:
+        events = [_of_log(row) for row in self._log(machine).of_one(arn, *between)]
+        if not events:
             raise OperatorError(
                 "Nothing of this execution is in the log of its state machine. What succeeds is there with "
                 "ExecutionLogLevel=ALL only, and a log takes some seconds."
             )
-        (run,) = _runs_of(machine, entries)
-        events = [_of_log(one) for one in entries]
+        (run,) = _runs_of(machine, events)
         error = next((one.error for one in events if one.kind.startswith("Execution") and one.error), "")
-        return Path(run, *steps_of(events, run.status), error, len(entries) < _MOST_EVENTS)
+        numbers = {0, *(one.number for one in events)}
+        whole = all(one.previous in numbers for one in events)
+        return Path(run, *steps_of(events, run.status), error, whole, run.errors, logged=True)
 
     def _lately(self) -> tuple[datetime, datetime]:
         return self._clock() - _RECENT, self._clock()
 
-    def _logged(self, machine: str, which: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
-        """Return what the log of a machine says, as it was written."""
-        logs = self._stack.client("logs")
-        query = logs.start_query(
-            logGroupName=self._log_group(machine),
-            startTime=int(since.timestamp()),
-            endTime=int(until.timestamp()) + 1,
-            queryString=f"fields @message | {which} | sort @timestamp desc | limit {_MOST_EVENTS}",
-        )["queryId"]
-        for _ in range(_PATIENCE_SECONDS * 2):
-            answer = logs.get_query_results(queryId=query)
-            if answer["status"] not in ("Scheduled", "Running"):
-                break
-            self._sleep(0.5)
-        if answer["status"] != "Complete":
-            raise OperatorError(f"The log of the state machine does not answer: the query is {answer['status']}.")
-        rows = ({one["field"]: one["value"] for one in row} for row in answer["results"])
-        return [json.loads(row["@message"]) for row in rows]
+    def _log(self, machine: str) -> Log:
+        return Log(self._stack, self._log_group(machine), self._sleep)
 
     def _log_group(self, machine: str) -> str:
         described = self._machines.describe_state_machine(stateMachineArn=self._arn(machine))
@@ -235,68 +212,6 @@ class Runs:
             arn: str = destination["cloudWatchLogsLogGroup"]["logGroupArn"]
             return arn.split(":log-group:", 1)[1].removesuffix(":*")
         raise OperatorError("This state machine writes no log: nothing is known of its executions.")
-
-
-def steps_of(events: Iterable[Event], status: str) -> tuple[list[Step], set[tuple[str, str]]]:
-    """Return the steps that the events of an execution tell of, and from which to which it went.
-
-    An event belongs to the visit that the chain of what it followed leads to: iterations of a Map run side by side.
-    """
-    chains: dict[int, list[Visit]] = {}
-    left: dict[int, str] = {}
-    by_name: dict[str, list[Visit]] = {}
-    ways = set()
-    for event in sorted(events, key=lambda one: one.number):
-        chain = chains.get(event.previous, [])
-        if event.kind.endswith("StateEntered"):
-            visit = Visit(event.name, event.at, event.kind.startswith("Task"))
-            by_name.setdefault(event.name, []).append(visit)
-            chain = [*chain, visit]
-            if event.previous in left:
-                ways.add((left[event.previous], event.name))
-        elif event.kind.endswith("StateExited"):
-            left[event.number] = event.name
-            chain = _leave(chain, event)
-        elif chain:
-            _note(chain[-1], event)
-        chains[event.number] = chain
-    return [_step(name, visits, status) for name, visits in by_name.items()], ways
-
-
-def _leave(chain: list[Visit], event: Event) -> list[Visit]:
-    """End the visit of the state that is left; return what it was within."""
-    for place in reversed(range(len(chain))):
-        if chain[place].name == event.name:
-            chain[place].exited = event.at
-            return chain[:place]
-    return chain
-
-
-def _note(visit: Visit, event: Event) -> None:
-    """Note what became of a try of a Task."""
-    if not event.kind.startswith(("Task", "LambdaFunction")):
-        return
-    if event.error:
-        visit.errors.append(event.error)
-        visit.succeeded = False
-    elif event.kind.endswith("Succeeded"):
-        visit.succeeded = visit.is_task
-
-
-def _step(name: str, visits: list[Visit], status: str) -> Step:
-    stays = [(one.exited - one.entered).total_seconds() for one in visits if one.exited]
-    is_left_open = len(stays) < len(visits)
-    return Step(
-        name,
-        len(visits),
-        visits[0].entered,
-        sum(stays),
-        is_left_open and status not in (RUNNING, SUCCEEDED),
-        sum(bool(one.errors) and not one.succeeded for one in visits),
-        sum(bool(one.errors) and one.succeeded for one in visits),
-        is_left_open and status == RUNNING,
-        sorted({error for one in visits for error in one.errors}),
-    )
 
 
 def _of_history(event: Mapping[str, Any]) -> Event:
@@ -311,34 +226,39 @@ def _of_history(event: Mapping[str, Any]) -> Event:
     )
 
 
-def _of_log(entry: Mapping[str, Any]) -> Event:
-    details = entry.get("details", {})
+def _of_log(row: Row) -> Event:
     return Event(
-        int(entry["id"]),
-        int(entry["previous_event_id"]),
-        entry["type"],
-        _at(entry),
-        details.get("name", ""),
-        safe(details.get("error", "")),
+        int(row["eventNumber"]),
+        int(row["eventBefore"]),
+        row["eventKind"],
+        datetime.fromtimestamp(int(row["eventMilliseconds"]) / 1000, UTC),
+        row.get("stateName", ""),
+        safe(row.get("errorName", "")),
+        row["runArn"],
     )
 
 
-def _at(entry: Mapping[str, Any]) -> datetime:
-    return datetime.fromtimestamp(int(entry["event_timestamp"]) / 1000, UTC)
-
-
-def _runs_of(machine: str, entries: Iterable[Mapping[str, Any]]) -> list[Run]:
-    """Return the executions that the entries of a log tell of, the latest first."""
-    by_arn: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        by_arn.setdefault(entry["execution_arn"], []).append(entry)
+def _runs_of(machine: str, events: Iterable[Event]) -> list[Run]:
+    """Return the executions that the events of a log tell of, the latest first."""
+    by_arn: dict[str, list[Event]] = {}
+    for event in events:
+        by_arn.setdefault(event.arn, []).append(event)
     runs = []
     for arn, of_one in by_arn.items():
-        kinds = {one["type"]: _at(one) for one in of_one if one["type"].startswith("Execution")}
-        started = kinds.pop("ExecutionStarted", None)
-        end = next(iter(kinds), "")
-        runs.append(Run(machine, arn, _STATUSES.get(end, RUNNING), started, kinds.get(end)))
-    return sorted(runs, key=lambda one: min(_at(entry) for entry in by_arn[one.arn]), reverse=True)
+        at = {one.kind: one.at for one in of_one if one.kind.startswith("Execution")}
+        started = at.pop("ExecutionStarted", None)
+        end = next(iter(at), "")
+        status = _STATUSES.get(end, RUNNING if started else NOT_KNOWN)
+        runs.append(Run(machine, arn, status, started, at.get(end), _errors_of(of_one)))
+    return sorted(runs, key=lambda one: min(event.at for event in by_arn[one.arn]), reverse=True)
+
+
+def _errors_of(events: Iterable[Event]) -> list[str]:
+    return sorted({one.error for one in events if one.error})
+
+
+def _began(run: Run) -> datetime:
+    return run.started or datetime.min.replace(tzinfo=UTC)
 
 
 def _utc(instant: datetime | None) -> datetime | None:

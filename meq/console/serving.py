@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from meq.console.app import create
-from meq.console.doing import Errands
+from meq.console.doing import Errands, goes_on
 from meq.console.guard import Guard
 from meq.errors import OperatorError
 from meq.stack import Clients, Stack
@@ -103,7 +103,7 @@ def serve(
             served.server.serve_forever()
         tell("\nThe console has ended.")
         for left in served.errands.under_way():
-            tell(left)
+            tell(goes_on(left))
 
 
 def _interrupt(*_: object) -> NoReturn:

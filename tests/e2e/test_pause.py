@@ -54,7 +54,7 @@ def test_a_paused_client_loses_nothing_and_nobody_else_notices(stack: Session, r
     assert others.pop(CLIENT) == []
     for messages in others.values():
         assert received(messages) == written(items)
-    assert (refused.exit_code, f"{CLIENT} is paused" in refused.stdout) == (1, True)
+    assert (refused.exit_code, f"{CLIENT} is paused" in refused.stderr) == (2, True)
     assert json.loads(ssm.get_parameter(Name=f"{path}/{CLIENT}")["Parameter"]["Value"])["paused"] is True
 
     ssm.put_parameter(

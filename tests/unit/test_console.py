@@ -1,24 +1,22 @@
 """Unit tier, the console: proves whom its pages let in, what they show, and what they start, without a browser.
 
-The world is that of test_meq.py. What AWS logs of an Express execution, and how Logs Insights answers, is canned here
-after its documentation: no account was asked. That pages work in a browser, on a deployed stack, is for tests/e2e.
+The world is that of test_meq.py. What tells of executions is in test_console_runs.py. That pages work in a browser, on
+a deployed stack, is for tests/e2e.
 """
 
 import html
 import json
 import re
-import shlex
-import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any, ClassVar
-from urllib.parse import urljoin
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
-from flask import Flask
+from flask import Flask, abort
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
@@ -28,14 +26,13 @@ from mark_event_queue.domain.held import GATE, PARKED
 from mark_event_queue.domain.rounds import entry_of
 from meq import pausing
 from meq.console.app import create
-from meq.console.doing import Errand, Errands, Wanted
+from meq.console.doing import Errands
 from meq.console.graph import Drawing, lay_out, svg
 from meq.console.guard import POLICY, Guard
-from meq.console.runs import Event, Runs, Step, steps_of
-from meq.errors import OperatorError
+from meq.console.steps import Step
 from meq.stack import Stack
 from tests.builders import NOW, ROOT, client, entries, event_id, event_input
-from tests.unit.test_meq import OUTPUTS, PATH, ListingFake, MachineFake, World, _redriven, _succeeded, moto, world
+from tests.unit.test_meq import OUTPUTS, MachineFake, World, _succeeded, moto, world
 
 __all__ = ["moto", "world"]
 
@@ -65,11 +62,18 @@ class MachinesFake(MachineFake):
     events: list[dict[str, Any]] = field(default_factory=list)
     definition: dict[str, Any] = field(default_factory=lambda: json.loads(DEFINITIONS[0].read_text("utf-8")))
 
-    def list_executions(self, stateMachineArn: str, maxResults: int) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Return the executions of whatever machine."""
+    def list_executions(
+        self,
+        stateMachineArn: str,  # noqa: N803 - boto3's names
+        maxResults: int,  # noqa: N803
+        nextToken: str = "0",  # noqa: N803
+    ) -> dict[str, Any]:
+        """Return executions of whatever machine, a page of them."""
         if isinstance(self.executions, ClientError):
             raise self.executions
-        return {"executions": self.executions}
+        end = int(nextToken) + maxResults
+        more = {"nextToken": str(end)} if end < len(self.executions) else {}
+        return {"executions": self.executions[int(nextToken) : end]} | more
 
     def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Return the definition, and where the machine logs."""
@@ -120,28 +124,15 @@ class MetricsFake:
 
 
 @dataclass
-class LogsFake:
-    """Logs Insights: answers every query at the second asking with the entries whose text it would find."""
+class BucketFake:
+    """S3: how many objects the first page of a bucket has, and whether there are more."""
 
-    entries: list[dict[str, Any]]
-    queries: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0
-    status: str = "Complete"
+    objects: int = 0
+    more: bool = False
 
-    def start_query(self, **query: Any) -> dict[str, str]:
-        """Note the query."""
-        self.queries.append(query)
-        return {"queryId": "q"}
-
-    def get_query_results(self, queryId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Return rows of fields, as Insights does."""
-        self.asked += 1
-        if self.asked % 2:
-            return {"status": "Running", "results": []}
-        rows = [
-            [{"field": "@message", "value": json.dumps(one)}, {"field": "@ptr", "value": "x"}] for one in self.entries
-        ]
-        return {"status": self.status, "results": rows}
+    def list_objects_v2(self, Bucket: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Return a page."""
+        return {"KeyCount": self.objects, "IsTruncated": self.more}
 
 
 class Compiled(BytecodeCache):
@@ -212,11 +203,11 @@ def open_console(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     }
     world.machine = machines = MachinesFake()
     queues, metrics = QueuesFake(), MetricsFake()
-    world.services |= {"sqs": queues, "cloudwatch": metrics, "s3": ListingFake(0)}
+    world.services |= {"sqs": queues, "cloudwatch": metrics, "s3": BucketFake()}
 
-    def open_(**options: Any) -> Browser:
+    def open_(clock: Callable[[], float] = time.monotonic, **options: Any) -> Browser:
         stack, guard = Stack("mark-event-queue", world), Guard(PORT)
-        app = create(stack, guard, Errands(stack), **options)
+        app = create(stack, guard, Errands(stack, clock=clock), **options)
         app.jinja_env.bytecode_cache = Compiled()
         opened = app.test_client()
         opened.set_cookie(guard.cookie, guard.token, domain="127.0.0.1")
@@ -265,18 +256,32 @@ def test_the_token_opens_the_console_and_becomes_a_cookie(browser):
 
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=%C3%A9"])
 def test_nothing_is_told_without_the_token(browser, token):
-    """Whatever address there is answers a stranger in one way, the stylesheet included."""
+    """Whatever address there is answers a stranger in one way: the stylesheet, what is not there, a form too long."""
     stranger = browser.app.test_client()
-    rules = [rule for rule in browser.app.url_map.iter_rules() if rule.methods]
+    rules = [(rule.rule, "POST" in rule.methods) for rule in browser.app.url_map.iter_rules() if rule.methods]
     assert len(rules) > 12
-    for rule in rules:
-        address = re.sub(r"<[^>]*>", "x", rule.rule) + token
-        method = "POST" if "POST" in rule.methods else "GET"
-        answer = stranger.open(address, method=method, base_url=HERE, headers={"Origin": HERE})
-        assert (answer.status_code, answer.text) == (
-            401,
-            "Open the address that meq console printed: it has the token that this needs.\n",
-        ), rule
+    for rule, takes_forms in [*rules, ("/nowhere", False), ("/nowhere", True)]:
+        address = re.sub(r"<[^>]*>", "x", rule) + token
+        asked: dict[str, Any] = {"base_url": HERE, "headers": {"Origin": HERE}}
+        answers = [stranger.get(address, **asked)] if not takes_forms else []
+        answers += [stranger.post(address, data={"a": "x" * length}, **asked) for length in (1, 100_000) if takes_forms]
+        for answer in answers:
+            assert (answer.status_code, answer.text) == (
+                401,
+                "Open the address that meq console printed: it has the token that this needs.\n",
+            ), rule
+
+
+def test_a_form_that_is_too_long_is_refused_once_it_is_let_in(browser):
+    """Before that it is not read: a page of another site is told so, whatever it sends."""
+    assert [browser.post("/try", origin, mark="x" * 100_000).status_code for origin in (HERE, "null")] == [413, 403]
+
+
+def test_an_error_before_anybody_is_let_in_has_no_page(browser, monkeypatch):
+    """A page has the name of the stack."""
+    monkeypatch.setattr(Guard, "check_host", lambda *_: abort(400))
+    answer = browser.app.test_client().get("/", base_url=HERE)
+    assert (answer.status_code, answer.text) == (400, "Bad Request\n")
 
 
 @pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT + 1}", ""])
@@ -367,6 +372,7 @@ def test_the_overview_counts_what_is_where(browser):
     _fill(browser)
     browser.queues.depths = {"MarkFanOutQueue.fifo": (7, 2), "MarkFanOutClient-Insurer.fifo": (5, 0)}
     browser.queues.depths["MarkFanOutClient-Police.fifo"] = _refused("AccessDenied", "GetQueueAttributes")
+    browser.metrics.answer = 90.0
 
     told = browser.get("/counts.json").json
 
@@ -375,18 +381,20 @@ def test_the_overview_counts_what_is_where(browser):
         "fan-out": "7 + 2 in hand",
         "undelivered": "0",
         "queue:Insurer": "5",
+        "oldest:Insurer": "90 s",
         "held:Insurer": "0",
         "queue:Police": "not known",
+        "oldest:Police": "90 s",
         "held:Police": "3",
         "queue:Gone": "none",
         "held:Gone": "1",
     }
     assert {name for name, count in told["counts"].items() if count["attention"]} == {
-        "gate", "queue:Police", "held:Police", "held:Gone",
+        "gate", "held:Police", "held:Gone",
     }  # fmt: skip
     assert {name: state["text"] for name, state in told["states"].items()} == {
         "Insurer": "served",
-        "Police": "queue not reached",
+        "Police": "something is held",
     }
     page = browser.text("/")
     assert "These credentials may not do GetQueueAttributes: as said" in html.unescape(page)
@@ -410,6 +418,7 @@ def test_clients_are_shown_with_what_they_asked_for(browser):
     browser.world.register("Insurer", json.dumps(said | {"paused": True}))
     browser.world.register("Broken", "no JSON")
     browser.metrics.answer = 90.0
+    browser.queues.depths["MarkFanOutClient-Insurer.fifo"] = (5, 0)
 
     page = html.unescape(browser.text("/clients"))
 
@@ -423,6 +432,7 @@ def test_clients_are_shown_with_what_they_asked_for(browser):
 def test_ages_are_left_out_where_nobody_may_read_them(browser):
     """Whoever may not read metrics sees everything else."""
     browser.metrics.answer = _refused("AccessDenied", "GetMetricData")
+    browser.queues.depths = {f"MarkFanOutClient-{name}.fifo": (1, 0) for name in ("Insurer", "Police")}
     assert browser.text("/clients").count("not known") == 2
 
 
@@ -454,6 +464,7 @@ def test_thousands_that_wait_come_in_pages(browser):
     assert reads == [1, 3, 3]  # megabytes
     assert [page.count('class="mark"') for page in (first, last, beyond)] == [50, 50, 0]
     assert _links(first, "/waiting?page=") == ["/waiting?page=2&recipient=Police"]
+    assert browser.text("/waiting?page=99999999999999999999").count('class="mark"') == 0
     assert ("M 1950" in last, "Further rows" in last, "Earlier rows" in last) == (True, False, True)
 
 
@@ -563,397 +574,6 @@ def test_what_is_not_there_is_said_in_a_sentence(browser, address, status, told)
     answer = browser.get(address)
     assert (answer.status_code, told in html.unescape(answer.text)) == (status, True), answer.text
     assert 'href="/"' in answer.text
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# Doing
-# ----------------------------------------------------------------------------------------------------------------------
-WANTED = [
-    ("redrive", "Police", {}),
-    ("redrive", "Police", {"mark": "AFC 6"}),
-    ("release", GATE, {}),
-    ("release", GATE, {"mark": '"-x\\n"'}),
-    ("discard", "Police", {"mark": "AFC 6", "reason": 'it is "wrong" & don\'t ask', "by": "-jo"}),
-    ("discard", "Police", {"mark": "AFC 6", "scope": "all", "reason": "-", "by": "jo"}),
-    ("discard", "Police", {"scope": "all", "reason": "r", "by": "jo"}),
-    ("discard", GATE, {"mark": "AFC 6", "reason": "r", "by": "jo"}),
-    ("discard", GATE, {"scope": "all", "reason": "r", "by": "jo"}),
-]
-
-
-@pytest.mark.parametrize(("verb", "recipient", "form"), WANTED)
-def test_what_is_confirmed_is_what_the_command_beside_it_does(browser, verb, recipient, form):
-    """A dry run first, then the same without it; the command that is shown, run by a shell, asks for just that."""
-    for mark in ("AFC 6", "-x\n"):
-        browser.world.park(recipient, entries([mark]))
-    outcome = _redriven(2, discarded=1)
-    browser.machines.answers = [_would(2, 1), outcome, outcome]
-
-    tried = browser.try_out(verb, recipient, **form)
-    page = browser.text(tried)
-    (command,) = re.findall(r'<code id="command">(.*?)</code>', page, re.DOTALL)
-    told = browser.text(browser.confirm(tried))
-    by_command = browser.world.meq(*shlex.split(html.unescape(command))[1:])
-
-    assert by_command.exit_code == 0, by_command.output
-    dry, done, commanded = browser.machines.started
-    assert (dry["dryRun"], done["dryRun"]) == (True, False)
-    assert dry | {"dryRun": False} == done == commanded
-    assert "Would" in page
-    assert "Delivered 2 events" in told
-
-
-def test_nothing_is_done_before_it_is_confirmed_and_then_once(browser):
-    """A second confirmation leads to what the first has started."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [_would(1), _redriven(1)]
-    tried = browser.try_out("redrive", "Police")
-    assert [one["dryRun"] for one in browser.machines.started] == [True]
-    assert browser.confirm(tried) == browser.confirm(tried)
-    assert [one["dryRun"] for one in browser.machines.started] == [True, False]
-    assert "It was confirmed" in browser.text(tried)
-
-
-def test_a_page_of_what_ends_while_it_is_written_says_that_it_is_under_way(browser):
-    """It then loads itself anew; a page that says neither would wait for ever."""
-    errand = Errand(Wanted("pause", "Police", reason="r", by="jo"), is_dry_run=True)
-    seen = errand.at_this_moment()
-    errand.outcome, errand.ended = "it would", True
-    assert (seen.ended, seen.outcome, seen.key) == (False, None, errand.key)
-    assert errand.at_this_moment() == errand
-
-
-def test_only_what_a_dry_run_has_told_of_can_be_confirmed(browser):
-    """Not what failed, and not what has been done: that would do it again."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [{"status": "FAILED"}, _would(1), _redriven(1)]
-    failed = browser.try_out("redrive", "Police")
-    done = browser.confirm(browser.try_out("redrive", "Police"))
-    for address in (failed, done):
-        answer = browser.post("/confirm", key=address.rsplit("/", 1)[-1])
-        assert (answer.status_code, "Begin anew" in answer.text) == (400, True)
-    assert [one["dryRun"] for one in browser.machines.started] == [True, True, False]
-
-
-def test_no_other_event_is_given_up_than_the_one_that_was_shown(browser):
-    """If the first event of the mark is another one when it is confirmed, nothing is done."""
-    first, second = entries(["AFC 6"] * 2)
-    browser.world.park("Police", [first, second])
-    browser.machines.answers = [_would(1, 1)]
-    tried = browser.try_out("discard", "Police", mark="AFC 6", reason="r", by="jo")
-    assert f"Would give up the event <code>{event_id(1)}</code>" in browser.text(tried)
-
-    browser.world.table.forget("Police", [first], {})
-
-    assert "The first event held of this mark is another one by now" in browser.text(browser.confirm(tried))
-    assert len(browser.machines.started) == 1
-
-
-def test_what_stays_held_is_told(browser):
-    """A queue that refuses still: which marks, and why; the page is no success."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [_would(1), _redriven(0, "Sqs.AccessDenied")]
-    page = browser.text(browser.confirm(browser.try_out("redrive", "Police")))
-    assert "Stopped: 1 sequence (Sqs.AccessDenied)" in re.sub(r"\s+", " ", page)
-    assert _links(page, "/sequence") == ["/sequence?recipient=Police&mark=AFC+6"]
-    assert "note good" not in page
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        ({"status": "FAILED", "error": "E", "cause": '{"errorMessage": "m"}'}, "FAILED: E: m"),
-        (_refused("AccessDenied", "DescribeExecution"), "It goes on in Step Functions"),
-    ],
-)
-def test_an_execution_that_fails_or_is_lost_from_sight_is_told(browser, answer, told):
-    """Nothing can be confirmed then."""
-    browser.world.park("Police", entries(["AFC 6"]))
-    browser.machines.answers = [answer]
-    page = browser.text(browser.try_out("redrive", "Police"))
-    assert told in page
-    assert 'action="/confirm"' not in page
-
-
-def test_what_cannot_be_done_is_said_before_anything_starts(browser):
-    """Nothing held, nobody of that name: as the command says it."""
-    page = html.unescape(browser.text(browser.try_out("redrive", "Polcie")))
-    assert "There is no client Polcie. Did you mean Police?" in page
-    assert "Nothing is held for Police." in browser.text(browser.try_out("redrive", "Police"))
-    assert browser.machines.started == []
-
-
-@pytest.mark.parametrize(
-    ("verb", "recipient", "form"),
-    [
-        ("discard", "Police", {"mark": "A", "by": "jo"}),
-        ("discard", "Police", {"mark": "A", "reason": "r"}),
-        ("discard", "Police", {"reason": "r", "by": "jo"}),
-        ("discard", "Police", {"mark": "A", "reason": "r\x1b", "by": "jo"}),
-        ("pause", "Police", {"reason": " ", "by": "jo"}),
-        ("pause", GATE, {"reason": "r", "by": "jo"}),
-        ("release", "Police", {}),
-        ("redrive", GATE, {}),
-        ("redrive", "", {}),
-        ("replay", "Police", {}),
-    ],
-)
-def test_what_is_incomplete_or_makes_no_sense_is_refused(browser, verb, recipient, form):
-    """Reason and name are for the record: one line each."""
-    answer = browser.post("/try", verb=verb, recipient=recipient, **form)
-    assert (answer.status_code, browser.machines.started) == (400, [])
-
-
-def test_a_client_is_paused_and_resumed(browser):
-    """Each is foretold, then confirmed; the registration keeps all else, and the command is shown."""
-    ssm, name = browser.world.services["ssm"], f"{PATH}/Police"
-
-    tried = browser.try_out("pause", "Police", reason="moving house", by="jo")
-    page = html.unescape(browser.text(tried))
-    assert "meq pause Police --reason='moving house' --by=jo" in page
-    assert "paused" not in ssm.get_parameter(Name=name)["Parameter"]["Value"]
-    assert "Police is paused" in browser.text(browser.confirm(tried))
-    assert json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])["paused"] is True
-    assert "is paused already" in browser.text(browser.try_out("pause", "Police", reason="r", by="jo"))
-
-    tried = browser.try_out("resume", "Police")
-    assert "meq resume Police" in browser.text(tried)
-    assert "Police is resumed" in browser.text(browser.confirm(tried))
-    assert "paused" not in ssm.get_parameter(Name=name)["Parameter"]["Value"]
-    assert "is not paused" in browser.text(browser.try_out("resume", "Police"))
-
-
-def test_a_console_for_reading_does_nothing(open_console):
-    """No button but that of a body; whoever sends a form by hand is refused."""
-    browser = open_console(read_only=True)
-    _fill(browser)
-    for address in _addresses(browser):
-        page = browser.text(address)
-        assert {form.get("verb") for form in _fields(page)} <= {None}, address
-        assert _links(page, "/do/") == []
-    for address in ("/try", "/confirm", "/do/discard"):
-        answer = browser.post(address, verb="redrive", recipient="Police", key="x")
-        assert (answer.status_code, "read-only" in answer.text) == (403, True)
-    assert browser.get("/do/pause?recipient=Police").status_code == 403
-    assert browser.machines.started == []
-    page = browser.text("/sequence?recipient=Police&mark=AFC+6")
-    assert browser.post("/body", **_fields(page)[0]).status_code == 200
-
-
-def test_the_command_names_the_stack_as_the_console_was_told(world):
-    """Whoever pastes it in the same shell reaches the same stack."""
-    errands = Errands(Stack("blue", world), ["--stack", "blue", "--region", "eu west"])
-    assert errands.command(Wanted("release", GATE)) == "meq release --stack blue --region 'eu west'"
-
-
-def test_the_console_without_its_packages_says_what_to_install(world, monkeypatch):
-    """The other commands need no web framework."""
-    for name in [name for name in sys.modules if name.startswith("meq.console.") and name != "meq.console.command"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
-    result = world.meq("console")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "The console needs werkzeug, which is not installed.\nInstall it: pip install '.[console]'" in result.stderr
-
-
-def test_the_console_of_a_stack_that_is_not_there_does_not_start(world):
-    """That is better said in the terminal than on every page."""
-    result = world.meq("console", "--stack", "nosuch")
-    assert (result.exit_code, "There is no stack nosuch here." in result.stderr) == (2, True)
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# The path of an execution
-# ----------------------------------------------------------------------------------------------------------------------
-def _happened(*kinds: str) -> list[Event]:
-    """Return events that follow one another; `kind name` or `kind !error`, `kind@n` follows the n-th."""
-    events = []
-    for number, said in enumerate(kinds, start=1):
-        kind, _, rest = said.partition(" ")
-        kind, _, previous = kind.partition("@")
-        name, error = ("", rest[1:]) if rest.startswith("!") else (rest, "")
-        at = NOW + timedelta(seconds=number)
-        events.append(Event(number, int(previous or number - 1), kind, at, name, error))
-    return events
-
-
-def test_a_path_tells_what_went_wrong_where():
-    """Of a Task: caught, tried again, or the end of the execution; each try is told from the others'."""
-    steps, ways = steps_of(
-        _happened(
-            "ExecutionStarted",
-            "TaskStateEntered A",
-            "TaskScheduled",
-            "TaskFailed !E.Passing",
-            "TaskSucceeded",
-            "TaskStateExited A",
-            "TaskStateEntered B",
-            "TaskScheduled",
-            "TaskTimedOut !E.Late",
-            "TaskStateExited B",
-            "TaskStateEntered C",
-            "TaskFailed !E.Final",
-            "ExecutionFailed !E.Final",
-        ),
-        "FAILED",
-    )
-    assert [(one.name, one.mark, one.errors) for one in steps] == [
-        ("A", "retried", ["E.Passing"]),
-        ("B", "caught", ["E.Late"]),
-        ("C", "failed", ["E.Final"]),
-    ]
-    assert ways == {("A", "B"), ("B", "C")}
-    assert [one.seconds for one in steps] == [4, 3, 0]
-
-
-def test_iterations_side_by_side_are_told_apart():
-    """Events of two iterations come mixed; each belongs to the one that its chain leads to, as does leaving the Map."""
-    steps, ways = steps_of(
-        _happened(
-            "MapStateEntered M",
-            "MapStateStarted",
-            "MapIterationStarted@2",
-            "MapIterationStarted@2",
-            "TaskStateEntered@3 T",
-            "TaskStateEntered@4 T",
-            "TaskFailed@5 !E.One",
-            "TaskSucceeded@6",
-            "TaskStateExited@7 T",
-            "TaskStateExited@8 T",
-            "PassStateEntered@9 P",
-            "PassStateExited P",
-            "MapIterationSucceeded",
-            "MapStateSucceeded",
-            "MapStateExited M",
-            "PassStateEntered Z",
-        ),
-        "RUNNING",
-    )
-    assert [(one.name, one.visits, one.mark, one.caught) for one in steps] == [
-        ("M", 1, "passed", 0),
-        ("T", 2, "caught", 1),
-        ("P", 1, "passed", 0),
-        ("Z", 1, "running", 0),
-    ]
-    assert ways == {("T", "P"), ("M", "Z")}
-
-
-def test_an_error_that_ended_an_iteration_is_caught_by_the_map_around_it():
-    """The state is never left, its Map is; what comes then is no part of it."""
-    steps, ways = steps_of(
-        _happened(
-            "MapStateEntered M",
-            "MapStateStarted",
-            "MapIterationStarted",
-            "TaskStateEntered T",
-            "TaskFailed !E.One",
-            "MapIterationFailed",
-            "MapStateFailed !E.One",
-            "MapStateExited M",
-            "PassStateEntered Z",
-            "PassStateExited Z",
-        ),
-        "SUCCEEDED",
-    )
-    assert [(one.name, one.mark, one.seconds) for one in steps] == [
-        ("M", "passed", 7),
-        ("T", "caught", 0),
-        ("Z", "passed", 1),
-    ]
-    assert ways == {("M", "Z")}
-
-
-def test_an_execution_is_shown_from_its_history(browser):
-    """Status, duration, states in words and as a graph; nothing that it carried."""
-    _fill(browser)
-    names = [("Validate Events", "Task"), ("Held At Gate?", "Choice")]
-    browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
-    number = 1
-    for name, kind in names:
-        for what in ("Entered", "Exited"):
-            number += 1
-            details = {f"state{what}EventDetails": {"name": name, "input": "SECRET", "output": "SECRET"}}
-            event = {"id": number, "previousEventId": number - 1, "type": f"{kind}State{what}", "timestamp": NOW}
-            browser.machines.events.append(event | details)
-
-    (link,) = _links(browser.text("/executions"), "/execution?")
-    page = html.unescape(browser.text(link))
-
-    assert browser.machines.looked_at == [EXECUTION]
-    assert page.count('class="state passed"') == 2
-    assert page.count('class="edge gone"') == 1
-    assert "SECRET" not in page
-    assert "2.0 s" in page
-
-
-def _logged(number: int, kind: str, seconds: float, previous: int | None = None, **details: Any) -> dict[str, Any]:
-    at = NOW + timedelta(seconds=seconds)
-    return {
-        "id": str(number),
-        "type": kind,
-        "details": details,
-        "previous_event_id": str(number - 1 if previous is None else previous),
-        "event_timestamp": str(int(at.timestamp() * 1000)),
-        "execution_arn": EXPRESS,
-        "redrive_count": "0",
-    }
-
-
-LOG = [
-    _logged(1, "ExecutionStarted", 0, roleArn="arn:role"),
-    _logged(2, "TaskStateEntered", 0, 0, name="Validate Events"),
-    _logged(3, "TaskScheduled", 0.1, resource="invoke"),
-    _logged(4, "TaskFailed", 0.5, error="Lambda.Unknown"),
-    _logged(5, "ExecutionFailed", 1.5, error="Lambda.Unknown"),
-]
-
-
-def _of_aws(browser: Browser, logs: LogsFake) -> Runs:
-    browser.world.services["logs"] = logs
-    browser.machines.executions = _refused("StateMachineTypeNotSupported", "ListExecutions")
-    browser.machines.answers = [_refused("InvalidArn", "DescribeExecution")] * 3
-    return Runs(Stack("mark-event-queue", browser.world), lambda: NOW, lambda _: None)
-
-
-def test_express_executions_are_found_in_the_log(browser):
-    """AWS lists none: those of the last three hours come from the log group that the machine names."""
-    logs = LogsFake(LOG)
-    (run,) = _of_aws(browser, logs).recent("delivery")
-    assert (run.arn, run.status, run.seconds, run.name) == (EXPRESS, "FAILED", 1.5, "one:4d0e9b59")
-    (query,) = logs.queries
-    assert query["logGroupName"] == "/aws/vendedlogs/states/deliver"
-    assert query["endTime"] - query["startTime"] == 3 * 3600 + 1
-    assert "filter type like /^Execution/" in query["queryString"]
-
-
-def test_the_path_of_an_express_execution_comes_from_the_log(browser):
-    """Around the time that the list names; the arn is the only thing that gets into the query."""
-    logs = LogsFake(LOG[::-1])
-    path = _of_aws(browser, logs).path(EXPRESS, NOW)
-    assert [(one.name, one.mark, one.errors) for one in path.steps] == [
-        ("Validate Events", "failed", ["Lambda.Unknown"])
-    ]
-    assert (path.run.status, path.error, path.whole) == ("FAILED", "Lambda.Unknown", True)
-    assert f'filter execution_arn = "{EXPRESS}"' in logs.queries[0]["queryString"]
-    assert logs.queries[0]["startTime"] == int((NOW - timedelta(minutes=15)).timestamp())
-
-
-@pytest.mark.parametrize(("entries_", "status"), [([], "Complete"), (LOG, "Failed")])
-def test_a_log_that_says_nothing_is_told(browser, entries_, status):
-    """What succeeds is in the log at one level only; a query may fail."""
-    with pytest.raises(OperatorError, match=r"ExecutionLogLevel=ALL|the query is Failed"):
-        _of_aws(browser, LogsFake(entries_, status=status)).path(EXPRESS)
-
-
-def test_a_page_of_an_express_execution_is_drawn_from_the_log(browser):
-    """The list leads to it, with the time around which it is looked for."""
-    logs = LogsFake(LOG)
-    _of_aws(browser, logs)
-    browser.machines.definition = json.loads((ROOT / "statemachines" / "deliver-events.asl.json").read_text("utf-8"))
-    (link,) = _links(browser.text("/executions"), "/execution?")
-    page = browser.text(urljoin(HERE, link))
-    assert 'class="state failed"' in page
-    assert "Lambda.Unknown" in page
 
 
 # ----------------------------------------------------------------------------------------------------------------------

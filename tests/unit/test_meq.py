@@ -33,6 +33,7 @@ from mark_event_queue.domain.held import CONTRACT_BROKEN, GATE, PARKED, QUARANTI
 from mark_event_queue.domain.rounds import Entry, entry_of
 from meq.__main__ import commands
 from meq.errors import explain
+from meq.executions import DRY_RUN
 from meq.redrive import Asked
 from tests.builders import NOW, client, entries, event_id, event_input, record, sequence_number
 from tests.dynamodb_in_memory import DynamoDBInMemory, ignore
@@ -108,11 +109,13 @@ class MachineFake:
     answers: list[dict[str, Any] | BaseException] = field(default_factory=list)
     started: list[dict[str, Any]] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
         """Note the input."""
         assert stateMachineArn in ("arn:redrive", "arn:history")
         self.started.append(json.loads(input))
+        self.names.append(name)
         return {"executionArn": ARN}
 
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
@@ -625,6 +628,7 @@ def test_a_dry_run_tells_what_would_be_done(world):
     told = world.json("redrive", "Police", "--dry-run")
 
     assert world.machine.started[0]["dryRun"] is True
+    assert world.machine.names[0].startswith(DRY_RUN)
     assert told == described | {"recipient": "Police", "mark": None}
     assert world.meq("redrive", "Police", "--dry-run").stdout.splitlines()[-2:] == [
         "… and 1 sequence more.",
@@ -923,8 +927,9 @@ def test_what_is_held_for_a_client_that_has_gone_can_be_given_up_and_not_deliver
     world.park("Archive", entries(["A"]))
     world.machine.answers.append(_redriven())
 
-    refused = world.meq("redrive", "Archive")
-    assert (refused.exit_code, "has unsubscribed" in refused.stderr) == (2, True)
+    for options in ([], ["--dry-run"]):
+        refused = world.meq("redrive", "Archive", *options)
+        assert (refused.exit_code, "has unsubscribed" in refused.stderr) == (2, True)
     assert world.machine.started == []
     assert world.meq("discard", "Archive", "--all", "--reason", "gone", "--by", "Ann").exit_code == 0
 

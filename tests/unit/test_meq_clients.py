@@ -97,7 +97,8 @@ def test_resume_lets_go_what_the_pause_held(world):
 
     told = world.json("resume", "Police")
 
-    assert told == {"client": "Police", "delivered": 2, "errors": [], "stillHeld": 0, "interrupted": False}
+    ended = {"delivered": 2, "errors": [], "stillHeld": 0, "interrupted": False, "failed": False}
+    assert told == {"client": "Police"} | ended
     assert _registration(world) == {"queueUrl": QUEUE}
     assert [asked["client"] for asked in world.machine.started] == ["Police"]
 
@@ -111,6 +112,22 @@ def test_resume_says_what_stays(world):
     result = world.meq("resume", "Police")
 
     assert (result.exit_code, "AccessDenied" in result.stdout) == (1, True)
+
+
+def test_resume_tells_a_failed_execution_from_a_queue_that_refuses(world):
+    """Whoever mends the queue would wait in vain."""
+    for answer in ({"status": "FAILED", "error": "States.Timeout"}, _redriven(0, "AccessDenied")):
+        world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+        world.table.hold("Police", [entries(["A"])], PAUSED, "")
+        world.machine.answers += [answer] * 2
+
+        text = world.meq("resume", "Police").stdout
+        world.register("Police", json.dumps({"queueUrl": QUEUE, "paused": True}))
+        told = json.loads(world.meq("resume", "Police", "--json").stdout)
+
+        failed = answer["status"] == "FAILED"
+        assert ("failed: States.Timeout" in text, "Its queue refuses" in text) == (failed, not failed)
+        assert told["failed"] == failed
 
 
 def test_resume_without_waiting_only_ends_the_pause(world):
@@ -182,6 +199,39 @@ def test_a_history_that_fails_says_why_and_how_to_go_on(world):
     assert result.exit_code == 1
     assert "HistoryFailed: The client's queue refused." in result.stdout
     assert "meq history Police" in result.stdout
+
+
+@pytest.mark.parametrize("command", [["redrive"], ["redrive", "--dry-run"], ["discard", "A", "--reason", "r"]])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"paused": True}, "is paused: what is held for it waits until it is resumed.\nResume it: meq resume Police"),
+        ({"from": "beginning"}, "is pending: what is held for it follows by itself"),
+        ({"from": "beginning", "paused": True}, "is paused"),
+        ({"queueUrl": 7}, "there is no queue to deliver to"),
+    ],
+)
+def test_what_would_fail_is_refused_before_it_starts(world, command, said, told):
+    """The text says what to do instead; to give up all that is held sends nothing, and goes through."""
+    world.register("Police", json.dumps({"queueUrl": QUEUE} | said))
+    world.park("Police", entries(["A"]))
+    by = ["--by", "jo"] if command[0] == "discard" else []
+
+    result = world.meq(command[0], "Police", *command[1:], *by)
+
+    assert (result.exit_code, told in result.stderr, world.machine.started) == (2, True, [])
+    world.machine.answers = [_redriven()]
+    assert world.meq("discard", "Police", "--all", "--reason", "r", "--by", "jo").exit_code == 0
+
+
+def test_a_client_is_redriven_once_its_history_is_done(world):
+    """Until then what is held follows it by itself; meq says how to go on with one that has stopped."""
+    _late_joiner(world, Progress.STOPPED)
+    world.park("Police", entries(["A"]))
+    assert "Or go on".casefold() in world.meq("redrive", "Police").stderr.casefold()
+    _late_joiner(world, Progress.DONE)
+    world.machine.answers = [_redriven(1)]
+    assert world.meq("redrive", "Police").exit_code == 0
 
 
 def test_a_dry_run_tells_how_much_it_would_be(world):

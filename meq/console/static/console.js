@@ -3,6 +3,7 @@
 
 const POLL_MILLISECONDS = 5000;
 const FOLLOW_MILLISECONDS = 700;
+const ENDED = "meq-ended"; // which page reloads itself since what it follows has ended
 
 async function answerOf(address) {
   const answer = await fetch(address, { headers: { Accept: "application/json" }, cache: "no-store" });
@@ -49,6 +50,7 @@ function follow(line) {
       const told = await answerOf(line.dataset.follow);
       if (told.ended) {
         clearInterval(timer);
+        sessionStorage.setItem(ENDED, location.pathname);
         location.reload();
       } else if (said.textContent !== told.said) {
         said.textContent = told.said;
@@ -57,6 +59,11 @@ function follow(line) {
       said.textContent = `cannot be followed: ${error.message}`;
     }
   }, FOLLOW_MILLISECONDS);
+}
+
+function toTheOutcome() {
+  if (sessionStorage.getItem(ENDED) === location.pathname) document.getElementById("outcome")?.focus();
+  sessionStorage.removeItem(ENDED);
 }
 
 function copies(button) {
@@ -73,6 +80,7 @@ function toTheStart(drawing) {
   drawing.scrollLeft = first.left + first.width / 2 - frame.left - frame.width / 2;
 }
 
+toTheOutcome();
 document.querySelectorAll(".drawing").forEach(toTheStart);
 document.querySelectorAll("[data-poll]").forEach(poll);
 document.querySelectorAll("[data-follow]").forEach(follow);
