@@ -138,10 +138,19 @@ def removal(number: int = 1, mark: str = "AFC 6") -> Record:
 
 def image_lacking(number: int = 1, mark: str = "AFC 6", view: str = "KEYS_ONLY", kind: str = "INSERT") -> Record:
     """Return the record of a new event as a stream tells it whose view leaves new images out."""
-    lacking = record(item(number, mark), number, kind=kind)
-    del lacking["dynamodb"]["NewImage"]
-    lacking["dynamodb"]["StreamViewType"] = view
-    return lacking
+    return without_image(record(item(number, mark), number, kind=kind), view)
+
+
+def without_image(whole: Record, view: str = "KEYS_ONLY") -> Record:
+    """Return a record as a stream tells it whose view leaves new images out."""
+    told = {name: value for name, value in whole["dynamodb"].items() if name != "NewImage"}
+    return whole | {"dynamodb": told | {"StreamViewType": view}}
+
+
+def given_up(items: Sequence[Item]) -> bytes:
+    """Return the object that Lambda leaves in the bucket when the stream gave up these items."""
+    records = [record(one, number) for number, one in enumerate(items, start=1)]
+    return json.dumps({"version": "1.0", "payload": json.dumps({"Records": records})}).encode()
 
 
 def example(name: str = "EntitlementCreateEvent/bought") -> dict[str, Any]:

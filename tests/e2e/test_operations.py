@@ -21,7 +21,7 @@ from local.marks import Mark
 from local.queues import drain
 from local.session import Session
 from local.stack import ROOT
-from tests.builders import DENY_ALL, item
+from tests.builders import DENY_ALL, given_up, item
 
 
 @pytest.fixture(scope="module")
@@ -174,23 +174,10 @@ def test_records_that_the_stream_gave_up_are_delivered_from_the_bucket(stack: Se
     stack.deliver([mark.lock()])
     for url in stack.queues.values():
         drain(stack.engine, url)
-    records = [
-        {
-            "eventName": "INSERT",
-            "eventSource": "aws:dynamodb",
-            "dynamodb": {
-                "Keys": {"mark": item["mark"], "createTime": item["createTime"]},
-                "NewImage": item,
-                "SequenceNumber": str(number),
-            },
-        }
-        for number, item in enumerate(items, start=1)
-    ]
-    content = {"version": "1.0", "payload": json.dumps({"Records": records})}
     bucket, store = stack.outputs["UndeliveredRecordsBucketName"], stack.engine.client("s3")
     key = "aws/lambda/mapping/shard/2026/03/01/one"
     store.put_object(Bucket=bucket, Key="0-note.txt", Body=b"a note")
-    store.put_object(Bucket=bucket, Key=key, Body=json.dumps(content).encode())
+    store.put_object(Bucket=bucket, Key=key, Body=given_up(items))
 
     result = meq(stack, installed, "replay", "--json")
     assert result.returncode == 1

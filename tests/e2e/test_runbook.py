@@ -29,7 +29,7 @@ from local.session import Session
 from local.stack import ROOT
 from mark_event_queue.domain.held import GATE
 from meq.__main__ import commands
-from tests.builders import DENY_ALL
+from tests.builders import DENY_ALL, given_up, record, without_image
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in PAGE.split("\n## ")[1:]}
@@ -226,18 +226,7 @@ def test_what_came_without_an_image_is_brought_and_what_came_whole_behind_it_goe
 
 def _without_image(stack: Session, items: list[Item]) -> None:
     """Hand the converter records of events as a stream tells them whose view leaves the images out."""
-    records = [
-        {
-            "eventName": "INSERT",
-            "eventSource": "aws:dynamodb",
-            "dynamodb": {
-                "Keys": {"mark": item["mark"], "createTime": item["createTime"]},
-                "SequenceNumber": str(number),
-                "StreamViewType": "KEYS_ONLY",
-            },
-        }
-        for number, item in enumerate(items, start=1)
-    ]
+    records = [without_image(record(item, number)) for number, item in enumerate(items, start=1)]
     answer = stack.engine.client("lambda").invoke(
         FunctionName=stack.outputs["ConverterFunctionName"], Payload=json.dumps({"Records": records})
     )
@@ -259,21 +248,8 @@ def test_what_the_stream_gave_up_is_replayed(stack: Session, page: Page):
     """Every client gets it, and the object leaves the bucket."""
     mark = _mark()
     items = [mark.lock(), mark.unlock()]
-    records = [
-        {
-            "eventName": "INSERT",
-            "eventSource": "aws:dynamodb",
-            "dynamodb": {
-                "Keys": {"mark": item["mark"], "createTime": item["createTime"]},
-                "NewImage": item,
-                "SequenceNumber": str(number),
-            },
-        }
-        for number, item in enumerate(items, start=1)
-    ]
     bucket, store = stack.outputs["UndeliveredRecordsBucketName"], stack.engine.client("s3")
-    content = {"version": "1.0", "payload": json.dumps({"Records": records})}
-    store.put_object(Bucket=bucket, Key="aws/lambda/mapping/shard/one", Body=json.dumps(content).encode())
+    store.put_object(Bucket=bucket, Key="aws/lambda/mapping/shard/one", Body=given_up(items))
 
     page.run("meq replay")
     assert _got(stack, CLIENT, items) == _ids(items)
