@@ -61,14 +61,12 @@ Run = Callable[..., list[sfn_local.Verdict]]
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    """What runs cases of one machine on MiniStack, whose histories do not tell of the states in a Map."""
+    """What runs cases on MiniStack."""
     with engine.running(SFN_MOCK_CONFIG=str(CONFIG_FILE), SFN_WAIT_SCALE="0") as running:
         role = running.client("iam").create_role(RoleName="machine", AssumeRolePolicyDocument=TRUST)["Role"]
 
         def run_cases(*cases: tuple[str, str]) -> list[sfn_local.Verdict]:
-            (machine,) = dict(cases)
-            shown = definition(machine)["States"]
-            return list(sfn_local.run(running.client("stepfunctions"), cases, role["Arn"], shown))
+            return list(sfn_local.run(running.client("stepfunctions"), cases, role["Arn"]))
 
         yield run_cases
 
